@@ -1,0 +1,220 @@
+"""The configuration: one typed section per chapter, plus the shared sections `seed` and `model`.
+
+`config/config.yaml` is complete: every key is written there, an unknown or missing key is an error that names it.
+Rules and verbs read their own section and the shared ones, nothing else.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dimofs import DimofsError
+
+
+class ConfigError(DimofsError, ValueError):
+    """A configuration file that cannot be used; the message names the file and the key."""
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors and values cannot be changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeltaRange(Section):
+    """Time gaps δ in frames: `min, min + step, …, max`, both ends included."""
+
+    min: int = Field(description="smallest δ")
+    max: int = Field(description="largest δ")
+    step: int = Field(ge=1, description="distance between neighbours")
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "DeltaRange":
+        if self.max < self.min or (self.max - self.min) % self.step:
+            raise ValueError(f"max must be min plus a multiple of step, got {self.min}, {self.max}, {self.step}")
+        return self
+
+    def values(self) -> tuple[int, ...]:
+        """Every δ of the range, ascending."""
+        return tuple(range(self.min, self.max + 1, self.step))
+
+
+class PoseTrackSize(Section):
+    """Size of the embedded data set in the PoseTrack18 layout."""
+
+    train_videos: int = Field(ge=1, description="training videos")
+    val_videos: int = Field(ge=1, description="validation videos")
+    frames: int = Field(ge=2, description="frames of every video")
+    labelled_frames: int = Field(ge=1, description="consecutive labelled frames in the middle of a video")
+    val_label_step: int = Field(ge=1, description="outside the middle, every n-th validation frame is labelled too")
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> "PoseTrackSize":
+        if self.labelled_frames > self.frames:
+            raise ValueError("labelled_frames must not exceed frames")
+        return self
+
+
+class StillsSize(Section):
+    """Size of the embedded still-image set (PoseTrack18 layout, one frame a sequence): the stand-in for COCO (A12)."""
+
+    images: int = Field(ge=1, description="independent labelled images")
+
+
+class JhmdbSize(Section):
+    """Size of the embedded data set in the JHMDB layout."""
+
+    clips_per_class: int = Field(ge=3, description="clips of each of the 21 classes; a third of them test in each split")
+    min_frames: int = Field(ge=2, description="frames of the shortest clip")
+    max_frames: int = Field(ge=2, description="frames of the longest clip")
+
+
+class Datasets(Section):
+    """Chapter `datasets`: what is rendered."""
+
+    frame_size: int = Field(ge=64, description="height and width of every frame, pixels")
+    posetrack18: PoseTrackSize
+    stills: StillsSize
+    jhmdb: JhmdbSize
+
+
+class Pairs(Section):
+    """Chapter `pairs`: every δ for which pairs are listed. A train range also serves the random draw of §5 (A9, A28)."""
+
+    posetrack18_train: DeltaRange
+    posetrack18_val: DeltaRange
+    jhmdb_train: DeltaRange
+    jhmdb_test: DeltaRange
+    jhmdb_split: Literal[1, 2, 3] = Field(description="official split")
+
+
+class Model(Section):
+    """The detector that every network of the project shares."""
+
+    backbone: Literal["small", "resnet50", "resnet101"] = Field(description="small: four residual stages, for a CPU")
+    small_width: int = Field(ge=8, description="channels of the small backbone's first stage (doubled per stage)")
+    fpn_channels: int = Field(ge=8, description="FPN channels = displacements per scale (A1); 256 in the paper")
+    anchor_sizes: tuple[int, int, int, int, int] = Field(description="RPN anchor side per level P2..P6, pixels")
+    image_size: int = Field(ge=64, description="short side that frames are resized to, pixels")
+    image_max_size: int = Field(ge=64, description="bound on the long side, pixels")
+    box_features: int = Field(ge=8, description="width of the two-layer box head; 1024 in the paper")
+    keypoint_layers: tuple[int, ...] = Field(min_length=1, description="channels of the keypoint head's 3×3 convolutions")
+    proposals_train: int = Field(ge=1, description="RPN proposals kept in training")
+    proposals_test: int = Field(ge=1, description="RPN proposals kept at test time")
+    rois_per_image: int = Field(ge=1, description="RoIs sampled per image for the box loss")
+    anchors_per_image: int = Field(ge=1, description="anchors sampled per image for the RPN loss")
+    detections_per_image: int = Field(ge=1, description="detections kept per frame")
+    score_threshold: float = Field(ge=0, lt=1, description="detections below are dropped")
+    nms_threshold: float = Field(gt=0, le=1, description="IoU of the box suppression")
+
+
+class Training(Section):
+    """One optimisation: budget and schedule. Networks that are compared share one of these."""
+
+    steps: int = Field(ge=1, description="optimiser steps")
+    batch_size: int = Field(ge=1, description="images (or pairs) a step")
+    optimizer: Literal["sgd", "adamw"]
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_steps: int = Field(ge=0, description="linear warm-up, from a third of the rate (A13)")
+    schedule: Literal["cosine", "steps"] = Field(description="cosine to zero, or ×0.1 at each milestone")
+    milestones: tuple[float, ...] = Field(description="for `steps`: fractions of the budget")
+    clip_norm: float = Field(gt=0, description="bound on the gradient's norm")
+    checkpoint_every: int = Field(ge=1, description="steps between resume points")
+    validate_every: int = Field(ge=1, description="steps between validations, logged in the curve")
+    threads: int = Field(ge=1, description="CPU threads of torch; part of the result, so fixed here and not by --cores")
+
+
+class Augmentation(Section):
+    """Random changes, identical for Frame A and Frame B (A10)."""
+
+    flip: float = Field(ge=0, le=1, description="probability of a horizontal flip")
+    min_scale: float = Field(gt=0, description="smallest zoom")
+    max_scale: float = Field(gt=0, description="largest zoom")
+    shift: float = Field(ge=0, le=0.5, description="largest shift, as a fraction of the frame")
+    brightness: float = Field(ge=0, lt=1, description="largest relative change of brightness and contrast")
+
+
+class Pretrain(Section):
+    """Chapter `pretrain` (§3): still-image initialisation, then single-frame baseline and DiMoFs from the same weights."""
+
+    still: Training = Field(description="still-image initialisation (A12)")
+    pose: Training = Field(description="shared by the single-frame baseline and DiMoFs: equal budgets by construction")
+    augmentation: Augmentation
+    validation_frames: int = Field(ge=1, description="validation frames scored for the training curve")
+
+
+class Pose(Section):
+    """Chapter `pose` (§5, §6.1): the δ-sweep on PoseTrack."""
+
+    neck: Literal["shoulders", "head_bottom"] = Field(description="what is exported as the neck (A21)")
+    batch_size: int = Field(ge=1, description="pairs a forward pass")
+    threads: int = Field(ge=1, description="CPU threads of torch")
+
+
+class Farneback(Section):
+    """Farneback flow of column 5 of Table 3 (A19)."""
+
+    settings: Literal["detect_and_track", "opencv"] = Field(description="which settings (A19)")
+
+
+class Actions(Section):
+    """Chapter `actions` (§5.1, §6.2): the two-branch localiser, its ablations and δ-sweep on JHMDB."""
+
+    training: Training = Field(description="shared by every column of Table 3")
+    augmentation: Augmentation
+    mlp_features: int = Field(ge=8, description="width of the appearance and the motion MLP; 1024 in the paper")
+    scale_offsets_by_stride: bool = Field(description="offsets in pixels of the frame instead of their level's (A15, A26)")
+    inflated_frames: Literal[3] = Field(description="frames of the inflated 3-D baseline (A30)")
+    flow: Farneback
+    batch_size: int = Field(ge=1, description="pairs a forward pass at test time")
+    proposals_test: int = Field(ge=1, description="proposals scored per frame at test time")
+    nms_threshold: float = Field(gt=0, le=1, description="per-class IoU suppression (ACT: 0.3)")
+    sweep: tuple[str, ...] = Field(description="trainings of config/ablations.tsv that Figure 7 sweeps over δ")
+
+
+class Paper(Section):
+    """Chapter `paper`: tables and figures."""
+
+    resamples: int = Field(ge=1, description="bootstrap resamples over videos")
+    confidence: float = Field(gt=0, lt=1, description="coverage of every interval")
+
+
+class Config(Section):
+    """The whole of `config/config.yaml`."""
+
+    seed: int = Field(ge=0, description="root of every random stream")
+    datasets: Datasets
+    pairs: Pairs
+    model: Model
+    pretrain: Pretrain
+    pose: Pose
+    actions: Actions
+    paper: Paper
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises ConfigError naming the file and every bad key.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML ({error})") from error
+    return check_config(raw, path)
+
+
+def check_config(raw: object, path: Path) -> Config:
+    """Check a parsed configuration; `path` is only named in the message."""
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: must be a mapping of sections")
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc'])) or '(top)'}: {item['msg']}" for item in error.errors()]
+        raise ConfigError("\n".join([f"{path}: {len(lines)} bad key(s)", *lines])) from None

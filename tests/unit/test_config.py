@@ -1,0 +1,149 @@
+"""The configuration is complete and strict: every bad key is named."""
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from dimofs.config import Config, ConfigError, DeltaRange, check_config, load_config
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = ROOT / "config" / "config.yaml"
+SCENARIOS = [DEFAULT, *sorted(ROOT.glob("scenarios/*/config/config.yaml"))]
+
+Key = tuple[str, ...]
+
+
+def keys(section: dict[str, Any], above: Key = ()) -> Iterator[Key]:
+    """Every key of a nested mapping, sections included."""
+    for name, value in section.items():
+        yield (*above, name)
+        if isinstance(value, dict):
+            yield from keys(value, (*above, name))
+
+
+def at(section: dict[str, Any], key: Key) -> Any:
+    for name in key:
+        section = section[name]
+    return section
+
+
+def fresh() -> dict[str, Any]:
+    """The default configuration as parsed; through JSON, so that sections which share a YAML anchor are separate."""
+    return json.loads(TEXT)
+
+
+TEXT = json.dumps(yaml.safe_load(DEFAULT.read_text(encoding="utf-8")))
+RAW = fresh()
+KEYS = list(keys(RAW))
+SECTIONS: list[Key] = [(), *(key for key in KEYS if isinstance(at(RAW, key), dict))]
+VALUES = [key for key in KEYS if key not in SECTIONS]
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parts[-3])
+def test_every_scenario_has_a_complete_configuration(path: Path) -> None:
+    config = load_config(path)
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(keys(config.model_dump())) == set(keys(raw))
+
+
+def test_values_arrive(tmp_path: Path) -> None:
+    raw = fresh()
+    raw["seed"] = 7
+    raw["pairs"]["posetrack18_val"] = {"min": -4, "max": 4, "step": 2}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    config = load_config(path)
+    assert config.seed == 7
+    assert config.pairs.posetrack18_val.values() == (-4, -2, 0, 2, 4)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=".".join)
+def test_a_missing_key_is_named(key: Key) -> None:
+    raw = fresh()
+    del at(raw, key[:-1])[key[-1]]
+    with pytest.raises(ConfigError, match=rf"here\.yaml: .*\n  {'[.]'.join(key)}: Field required"):
+        check_config(raw, Path("here.yaml"))
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda key: ".".join(key) or "(top)")
+def test_an_unknown_key_is_named(section: Key) -> None:
+    raw = fresh()
+    at(raw, section)["colour"] = 1
+    with pytest.raises(ConfigError, match=rf"  {'[.]'.join((*section, 'colour'))}: Extra inputs are not permitted"):
+        check_config(raw, Path("here.yaml"))
+
+
+@pytest.mark.parametrize("key", KEYS, ids=".".join)
+def test_a_value_of_another_kind_is_named(key: Key) -> None:
+    raw = fresh()
+    at(raw, key[:-1])[key[-1]] = {"neither": "number nor text"} if key in VALUES else "no section"
+    with pytest.raises(ConfigError, match=rf"\n  {'[.]'.join(key)}"):
+        check_config(raw, Path("here.yaml"))
+
+
+def test_every_bad_key_is_listed() -> None:
+    raw = fresh()
+    raw["seed"] = -1
+    raw["paper"]["resample"] = raw["paper"].pop("resamples")
+    with pytest.raises(ConfigError, match=r"3 bad key\(s\)") as caught:
+        check_config(raw, Path("here.yaml"))
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()[1:]] == [
+        "  seed",
+        "  paper.resamples",
+        "  paper.resample",
+    ]
+
+
+def test_more_labelled_frames_than_frames_are_refused() -> None:
+    raw = fresh()
+    raw["datasets"]["posetrack18"] |= {"frames": 5, "labelled_frames": 6}
+    with pytest.raises(ConfigError, match=r"datasets.posetrack18: .*labelled_frames"):
+        check_config(raw, Path("here.yaml"))
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("seed: [1", "is not YAML"), ("", "must be a mapping"), ("- 1", "must be a mapping"), ("seed", "must be a mapping"),
+])  # fmt: skip
+def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"config\.yaml: {message}"):
+        load_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no_such\.yaml: cannot be read"):
+        load_config(tmp_path / "no_such.yaml")
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    config = load_config(DEFAULT)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.model.small_width = 1  # type: ignore[misc]
+
+
+@given(st.integers(-50, 50), st.integers(0, 30), st.integers(1, 9))
+def test_a_delta_range_has_both_ends(low: int, steps: int, step: int) -> None:
+    values = DeltaRange(min=low, max=low + steps * step, step=step).values()
+    assert (values[0], values[-1], len(values)) == (low, low + steps * step, steps + 1)
+    assert all(after - before == step for before, after in pairwise(values))
+
+
+@pytest.mark.parametrize(("low", "high", "step"), [(1, 0, 1), (0, 5, 2), (0, 4, 0), (0, 4, -2)])
+def test_what_is_no_delta_range_is_refused(low: int, high: int, step: int) -> None:
+    raw = fresh()
+    raw["pairs"]["jhmdb_test"] = {"min": low, "max": high, "step": step}
+    with pytest.raises(ConfigError, match=r"\n  pairs\.jhmdb_test"):
+        check_config(raw, Path("here.yaml"))
+
+
+def test_the_sections_are_chapters_and_two_shared_ones() -> None:
+    assert list(Config.model_fields) == ["seed", "datasets", "pairs", "model", "pretrain", "pose", "actions", "paper"]
