@@ -1,0 +1,234 @@
+"""Reader of the PoseTrack18 layout (public labels v0.45): a JSON file of labels and a folder of JPEG frames a sequence.
+
+    annotations/{train,val,test}/<sequence>.json
+    images/{train,val,test}/<sequence>/<6-digit frame>.jpg
+
+The ids in a label file are taken as they stand, never derived from names. Extra keys (mmpose, PoseTrack21) are ignored.
+"""
+
+import json
+import os
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dimofs.datasets.records import POSETRACK_JOINTS, Array, DatasetError, Frame, Person, Video
+
+_UNPACK = "unpack the archive again or correct the file"
+#: `bbox` of the official files is the extent of the labelled joints, enlarged about its centre by this factor.
+_BOX_ENLARGEMENT = 1.3
+#: Coordinates beyond this many pixels (and NaN, and infinity) are damage, not labels.
+_LARGEST_COORDINATE = 1e6
+
+
+def read_posetrack18(root: Path) -> list[Video]:
+    """Read every sequence of the splits that `root` holds, sorted by split and name.
+
+    `Video.name` is the sequence (the label file's name), `Video.split` its folder under `annotations/`; see
+    `read_posetrack18_file` for what a sequence becomes. Raises DatasetError for anything that cannot be read as it
+    stands; no sequence is skipped.
+    """
+    splits = [split for split in ("test", "train", "val") if (root / "annotations" / split).is_dir()]
+    if not splits:
+        raise DatasetError(
+            f"{root / 'annotations'}: holds none of the folders train, val and test; "
+            "give the folder that holds annotations/ and images/"
+        )
+    return [video for split in splits for video in _read_split(root, split)]
+
+
+def _read_split(root: Path, split: str) -> list[Video]:
+    folder = root / "annotations" / split
+    files = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
+    if not files:
+        raise DatasetError(f"{folder}: holds no label file (*.json); unpack the labels or remove the empty folder")
+    return [read_posetrack18_file(path, root, split) for path in files]
+
+
+def read_posetrack18_file(path: Path, root: Path, split: str) -> Video:
+    """Read the label file of one sequence; image names in it are relative to `root`.
+
+    - Every frame of the file is kept, labelled or not, in file order; frames must be consecutive, because a position in
+      `Video.frames` stands for time. Every image file must exist.
+    - A frame is labelled where `is_labeled` says so or where it holds annotations (poseval's rule).
+    - A joint is labelled unless it is (0, 0, 0); one with coordinates and visibility 0 counts, as it does in poseval.
+    - Boxes `bbox` and `bbox_head` (x, y, width, height) become x1 y1 x2 y2, not clipped to the frame. The official
+      files have no `bbox` for people without labelled joints; these are left out, as poseval leaves them out. A `bbox`
+      missing beside labelled joints is computed as the official ones are: 1.3 × the extent of those joints.
+    - Ignore regions with fewer than three corners cannot contain a point and are dropped.
+    - Files of the test split may have no annotations at all: its labels were never published.
+
+    Raises DatasetError naming file and field.
+    """
+    labels = _load(path)
+    _check_joint_order(labels, path)
+    images = _records(labels, "images", path)
+    if not images:
+        raise DatasetError(f"{path}: images is empty; {_UNPACK}")
+    published = split != "test" or "annotations" in labels
+    annotations = _records(labels, "annotations", path) if published else []
+
+    positions: dict[int, int] = {}
+    for position, image in enumerate(images):
+        image_id = _value(image, "id", int, f"{path}: images[{position}]")
+        if image_id in positions:
+            raise DatasetError(f"{path}: images[{position}].id {image_id} occurs twice; {_UNPACK}")
+        positions[image_id] = position
+    image_paths = _image_paths(images, path, root)
+
+    annotated = defaultdict(list)
+    for index, annotation in enumerate(annotations):
+        where = f"{path}: annotations[{index}]"
+        image_id = _value(annotation, "image_id", int, where)
+        if image_id not in positions:
+            raise DatasetError(f"{where}.image_id {image_id} is the id of no image of this file; {_UNPACK}")
+        annotated[positions[image_id]].append((where, annotation))
+
+    frames = tuple(
+        Frame(
+            path=image_paths[position],
+            labelled=(_value(image, "is_labeled", bool, f"{path}: images[{position}]") and published)
+            or position in annotated,
+            people=_people(annotated.get(position, [])),
+            ignore_regions=_ignore_regions(image, f"{path}: images[{position}]"),
+        )
+        for position, image in enumerate(images)
+    )
+    return Video(name=path.stem, split=split, joint_names=POSETRACK_JOINTS, frames=frames, label=None)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        labels = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: is not complete JSON ({error}); {_UNPACK}") from error
+    if not isinstance(labels, dict):
+        raise DatasetError(f"{path}: must be a JSON object with images, annotations and categories; {_UNPACK}")
+    return labels
+
+
+def _check_joint_order(labels: dict[str, Any], path: Path) -> None:
+    categories = _records(labels, "categories", path)
+    names = _value(categories[0], "keypoints", list, f"{path}: categories[0]") if categories else []
+    if tuple(names) != POSETRACK_JOINTS:
+        raise DatasetError(
+            f"{path}: categories[0].keypoints must be the 17 joints of PoseTrack18 in their order "
+            f"({', '.join(POSETRACK_JOINTS)}), got {names}; convert the labels to PoseTrack18's"
+        )
+
+
+def _image_paths(images: list[dict[str, Any]], path: Path, root: Path) -> list[Path]:
+    names = [_value(image, "file_name", str, f"{path}: images[{i}]") for i, image in enumerate(images)]
+    for position, (before, after) in enumerate(pairwise(names), start=1):
+        if _frame_number(after, path, position) != _frame_number(before, path, position - 1) + 1 or (
+            os.path.dirname(after) != os.path.dirname(before)
+        ):
+            raise DatasetError(
+                f"{path}: images[{position}].file_name {after} does not follow {before}; a file must list the "
+                "consecutive frames of one sequence, labelled or not: take the label file of a single sequence"
+            )
+    paths = [root / name for name in names]
+    for position, image_path in enumerate(paths):
+        if not image_path.is_file():
+            raise DatasetError(
+                f"{image_path}: no such image, but it is images[{position}].file_name of {path}; unpack the images of "
+                f"this sequence under {root}"
+            )
+    return paths
+
+
+def _frame_number(name: str, path: Path, position: int) -> int:
+    stem = os.path.splitext(os.path.basename(name))[0]
+    if not (stem.isascii() and stem.isdigit()):
+        raise DatasetError(f"{path}: images[{position}].file_name {name} is not a frame number; {_UNPACK}")
+    return int(stem)
+
+
+def _people(annotations: list[tuple[str, dict[str, Any]]]) -> tuple[Person, ...]:
+    people = []
+    track_ids = set()
+    for where, annotation in annotations:
+        track_id = _value(annotation, "track_id", int, where)
+        if track_id in track_ids:
+            raise DatasetError(f"{where}.track_id {track_id} occurs twice in one frame; correct the file")
+        track_ids.add(track_id)
+
+        values = _value(annotation, "keypoints", list, where)
+        keypoints = _numbers(values, 3 * len(POSETRACK_JOINTS), f"{where}.keypoints").reshape(-1, 3)
+        joints, visible = keypoints[:, :2], keypoints[:, 2]
+        if not np.isin(visible, (0, 1)).all():
+            raise DatasetError(
+                f"{where}.keypoints: every third must be 0 or 1, got {visible.tolist()}; correct the file"
+            )
+        labelled = (keypoints != 0).any(axis=1)
+
+        box = _box(annotation, "bbox", where)
+        if box is None:
+            if not labelled.any():
+                continue
+            box = _enlarged_extent(joints[labelled])
+        people.append(Person(track_id, box, _box(annotation, "bbox_head", where), joints, labelled))
+    return tuple(people)
+
+
+def _box(annotation: dict[str, Any], name: str, where: str) -> Array | None:
+    if name not in annotation:
+        return None
+    x, y, width, height = _numbers(annotation[name], 4, f"{where}.{name}")
+    if width < 0 or height < 0:
+        raise DatasetError(f"{where}.{name} has the negative size {width} × {height}; correct the file")
+    return np.array([x, y, x + width, y + height], np.float32)
+
+
+def _enlarged_extent(joints: Array) -> Array:
+    low, high = joints.min(axis=0), joints.max(axis=0)
+    centre, half = (low + high) / 2, (high - low) / 2 * _BOX_ENLARGEMENT
+    return np.concatenate([centre - half, centre + half]).astype(np.float32)
+
+
+def _ignore_regions(image: dict[str, Any], where: str) -> tuple[Array, ...]:
+    names = ("ignore_regions_x", "ignore_regions_y")
+    if not any(name in image for name in names):
+        return ()
+    field = f"{where}.ignore_regions_x and ignore_regions_y"
+    all_x, all_y = (_value(image, name, list, where) for name in names)
+    sizes_x, sizes_y = ([len(side) if isinstance(side, list) else None for side in sides] for sides in (all_x, all_y))
+    if sizes_x != sizes_y or None in sizes_x:
+        raise DatasetError(f"{field} must be parallel lists of polygons, got sizes {sizes_x} and {sizes_y}; {_UNPACK}")
+    return tuple(
+        np.stack([_numbers(xs, len(xs), field), _numbers(ys, len(ys), field)], axis=1)
+        for xs, ys in zip(all_x, all_y, strict=True)
+        if len(xs) >= 3
+    )
+
+
+def _records(labels: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
+    records = _value(labels, name, list, str(path))
+    for index, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise DatasetError(f"{path}: {name}[{index}] must be a JSON object, got {record!r:.40}; {_UNPACK}")
+    return records
+
+
+def _value(record: dict[str, Any], name: str, kind: type, where: str) -> Any:
+    if name not in record:
+        raise DatasetError(f"{where}: the field {name} is missing; {_UNPACK}")
+    value = record[name]
+    if type(value) is not kind:  # not isinstance: true is an int to Python, but no id
+        raise DatasetError(f"{where}: the field {name} must be of type {kind.__name__}, got {value!r:.40}; {_UNPACK}")
+    return value
+
+
+def _numbers(values: object, size: int, field: str) -> Array:
+    if not isinstance(values, list) or len(values) != size:
+        got = f"{len(values)} values" if isinstance(values, list) else f"{values!r:.40}"
+        raise DatasetError(f"{field} must be a list of {size} numbers, got {got}; {_UNPACK}")
+    for index, value in enumerate(values):
+        if not isinstance(value, int | float) or not abs(value) <= _LARGEST_COORDINATE:
+            raise DatasetError(f"{field}[{index}] must be a finite number, got {value!r:.40}; correct the file")
+    return np.array(values, np.float32)
