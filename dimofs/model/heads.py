@@ -1,0 +1,82 @@
+"""The multi-scale detection head (§3): torchvision's RPN, box and keypoint branches, sized by the configuration."""
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
+from torchvision.ops import MultiScaleRoIAlign
+
+from dimofs.config import Model
+from dimofs.model.backbone import STRIDES
+
+#: Names of P2..P5 in the feature dictionaries that torchvision's parts take.
+LEVELS = ("0", "1", "2", "3")
+
+#: Slots of the keypoint head: the 17 of PoseTrack18, which sit where COCO keeps its own (A20).
+KEYPOINTS = 17
+
+
+def proposal_network(model: Model, proposals_test: int) -> RegionProposalNetwork:
+    """Build the RPN over P2..P6: one anchor size a level, ratios 0.5, 1 and 2, the thresholds of Faster R-CNN."""
+    anchors = AnchorGenerator(tuple((size,) for size in model.anchor_sizes), ((0.5, 1.0, 2.0),) * 5)
+    return RegionProposalNetwork(
+        anchors,
+        RPNHead(model.fpn_channels, 3),
+        fg_iou_thresh=0.7,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=model.anchors_per_image,
+        positive_fraction=0.5,
+        pre_nms_top_n={"training": 2 * model.proposals_train, "testing": 2 * proposals_test},
+        post_nms_top_n={"training": model.proposals_train, "testing": proposals_test},
+        nms_thresh=0.7,
+    )
+
+
+def region_heads(
+    model: Model, box_pool: nn.Module, box_head: nn.Module, box_predictor: nn.Module, nms_threshold: float
+) -> RoIHeads:
+    """Build torchvision's RoI heads around a box branch: matching at IoU 0.5, a quarter of the RoIs positive."""
+    return RoIHeads(
+        box_pool,
+        box_head,
+        box_predictor,
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.5,
+        batch_size_per_image=model.rois_per_image,
+        positive_fraction=0.25,
+        bbox_reg_weights=None,
+        score_thresh=model.score_threshold,
+        nms_thresh=nms_threshold,
+        detections_per_img=model.detections_per_image,
+    )
+
+
+def pose_heads(model: Model) -> RoIHeads:
+    """Build the three branches of §3: person or not, box regression, one heat map a joint."""
+    channels = model.fpn_channels
+    heads = region_heads(
+        model,
+        MultiScaleRoIAlign(list(LEVELS), output_size=7, sampling_ratio=2),
+        TwoMLPHead(channels * 7**2, model.box_features),
+        FastRCNNPredictor(model.box_features, 2),
+        model.nms_threshold,
+    )
+    heads.keypoint_roi_pool = MultiScaleRoIAlign(list(LEVELS), output_size=14, sampling_ratio=2)
+    heads.keypoint_head = KeypointRCNNHeads(channels, model.keypoint_layers)
+    heads.keypoint_predictor = KeypointRCNNPredictor(model.keypoint_layers[-1], KEYPOINTS)
+    return heads
+
+
+def pyramid(features: list[Tensor]) -> dict[str, Tensor]:
+    """Name P2..P5 for torchvision's parts and derive P6, every second pixel of P5 (A6)."""
+    return {**dict(zip(LEVELS, features, strict=True)), "pool": features[-1][:, :, ::2, ::2]}
+
+
+def image_list(features: list[Tensor], sizes: list[tuple[int, int]]) -> ImageList:
+    """Tell torchvision's parts the padded frame size and each frame's own (height, width); they need no pixels."""
+    height, width = (STRIDES[0] * side for side in features[0].shape[-2:])
+    return ImageList(torch.empty((len(sizes), 3, height, width), device="meta"), sizes)

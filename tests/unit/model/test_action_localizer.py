@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from dimofs.config import Config, load_config
+from dimofs.model.action_localizer import MOTION_LEVELS, ActionLocalizer, inflate
+from dimofs.model.heads import pyramid
+
+ROOT = Path(__file__).parents[3]
+SIZES = [(64, 64)] * 2
+TARGETS = [{"boxes": torch.tensor([[10.0, 10.0, 50.0, 60.0]]), "labels": torch.tensor([3])}] * 2
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    config = load_config(ROOT / "config/config.yaml")
+    small = {"small_width": 8, "fpn_channels": 8, "score_threshold": 0.0, "anchors_per_image": 4096}
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(update=small),
+            "actions": config.actions.model_copy(update={"mlp_features": 16}),
+        }
+    )
+
+
+def build(config: Config, motion: str, *, inflated: bool = False) -> ActionLocalizer:
+    torch.manual_seed(0)
+    network = ActionLocalizer(config.model, config.actions, 21, motion=motion, inflated=inflated)
+    if network.offsets is not None:
+        for predictor in network.offsets.predictors:
+            torch.nn.init.normal_(predictor.weight, std=0.05)
+    if inflated:
+        inflate(network.backbone)
+    return network
+
+
+def frames(seed: int) -> torch.Tensor:
+    return torch.rand((2, 3, 64, 64), generator=torch.Generator().manual_seed(seed))
+
+
+def flow() -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(9)
+    return [torch.randn((2, 2, 64 // stride, 64 // stride), generator=generator) for stride in (4, 8, 16, 32)]
+
+
+@pytest.mark.parametrize(
+    ("motion", "inflated", "seen"),
+    [("offsets", False, (1, 2)), ("flow", False, (1,)), ("none", False, (1,)), ("none", True, (1, 2, 3))],
+)
+def test_every_trainable_part_learns_in_every_column(config, motion, inflated, seen):
+    network = build(config, motion, inflated=inflated).train()
+    losses = network.losses(tuple(map(frames, seen)), flow() if motion == "flow" else None, SIZES, TARGETS)
+    torch.stack(list(losses.values())).sum().backward()
+    silent = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    # offsets of scales that no RoI is assigned to get no gradient at this size: all people lie on P2
+    assert not [name for name in silent if not name.startswith("offsets.predictors.")]
+    assert "offsets.predictors.0.weight" not in silent
+
+
+@torch.inference_mode()
+def test_what_is_shared_over_delta_gives_the_detections_of_the_whole_network(config):
+    network = build(config, "offsets").eval()
+    features_a, features_b = (network.backbone(frames(seed)) for seed in (1, 2))
+    motion = network.motion(features_a, features_b)
+    proposals, appearance = network.propose(features_a, SIZES)
+    found = network.classify(proposals, appearance, motion, SIZES)
+    levels = pyramid(features_a) | dict(zip(MOTION_LEVELS, motion, strict=True))
+    expected, _ = network.roi_heads(levels, proposals, SIZES)
+    assert len(found[0]["scores"]) > 0
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a["boxes"], b["boxes"])
+        torch.testing.assert_close(a["scores"], b["scores"])
+        assert torch.equal(a["labels"], b["labels"])
+
+
+@torch.inference_mode()
+def test_a_fresh_inflation_is_the_flat_backbone_on_the_middle_frame(config):
+    flat = build(config, "none").eval()
+    expected = flat.backbone(frames(1))
+    inflated = build(config, "none", inflated=True).eval()
+    for found, level in zip(inflated.encode((frames(1), frames(2), frames(3))), expected, strict=True):
+        torch.testing.assert_close(found, level, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_offsets_by_stride_are_in_frame_pixels(config):
+    scaled = config.actions.model_copy(update={"scale_offsets_by_stride": True})
+    network = build(config, "offsets").eval()
+    twin = build(config.model_copy(update={"actions": scaled}), "offsets").eval()
+    features = [network.backbone(frames(seed)) for seed in (1, 2)]
+    for level, raw, stride in zip(twin.motion(*features), network.motion(*features), (4, 8, 16, 32), strict=True):
+        torch.testing.assert_close(level, raw * stride)
+
+
+def test_a_localiser_without_offsets_says_so(config):
+    with pytest.raises(ValueError, match="no offset predictors"):
+        build(config, "none").motion([], [])
