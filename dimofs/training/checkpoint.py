@@ -1,0 +1,61 @@
+"""Checkpoints: safetensors files that carry the configuration which made them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dimofs import DimofsError
+from dimofs.io import replacing
+
+
+class CheckpointError(DimofsError, ValueError):
+    """A checkpoint that cannot be used; the message names the file and what is wrong with it."""
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write tensors and JSON-able metadata; equal content gives equal bytes."""
+    with replacing(path) as temporary:
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+            temporary,
+            metadata={"dimofs": json.dumps(metadata)},
+        )
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint of `save_checkpoint`: its tensors (on the CPU) and its metadata.
+
+    Raises CheckpointError when the file is missing, damaged or not ours. No code in the file is ever run.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            if "dimofs" not in metadata:
+                raise CheckpointError(f"{path}: has no `dimofs` metadata; it was not written by this project")
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["dimofs"])  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: is not a readable checkpoint ({error}); make it again") from error
+
+
+def start_from(network: nn.Module, path: Path, *, parts: tuple[str, ...]) -> None:
+    """Copy the weights of a checkpoint into the parts of `network` that both have.
+
+    `parts` are name prefixes such as "backbone."; each must be filled completely, so that no mismatch passes silently.
+    Everything else keeps its own initialisation.
+    """
+    tensors, _ = load_checkpoint(path)
+    own = network.state_dict()
+    for part in parts:
+        wanted = {name for name in own if name.startswith(part) and not name.endswith("num_batches_tracked")}
+        bad = sorted(name for name in wanted if name not in tensors or tensors[name].shape != own[name].shape)
+        if bad or not wanted:
+            raise CheckpointError(
+                f"{path}: does not fit {part!r} of this network ({', '.join(bad[:3]) or 'no such part'})"
+            )
+        own.update({name: tensors[name] for name in wanted})
+    network.load_state_dict(own)

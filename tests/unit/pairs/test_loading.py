@@ -1,0 +1,150 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from dimofs.config import Augmentation, load_config
+from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError, Frame, Person, Video
+from dimofs.pairs.loading import (
+    Change,
+    PairLoader,
+    action_target,
+    as_tensor,
+    frame_b,
+    load_frames,
+    mirrored,
+    neighbours,
+    network_scale,
+    nothing,
+    pose_target,
+    read_frame,
+)
+from dimofs.pairs.sampling import Draw
+
+MODEL = load_config(Path(__file__).parents[3] / "config/config.yaml").model
+AUGMENTATION = Augmentation(flip=0.5, min_scale=0.8, max_scale=1.25, shift=0.1, brightness=0.2)
+HEIGHT, WIDTH = 128, 128
+
+
+def dotted(joints: np.ndarray) -> np.ndarray:
+    """Draw a frame with a bright dot, of a colour of its own, on every joint."""
+    image = np.full((HEIGHT, WIDTH, 3), 20, np.uint8)
+    for number, (x, y) in enumerate(joints):
+        image[round(y) - 1 : round(y) + 2, round(x) - 1 : round(x) + 2] = (250, 10 * number + 40, 60)
+    return image
+
+
+@pytest.fixture
+def joints() -> np.ndarray:
+    places = np.stack(np.meshgrid(np.arange(5) * 20 + 24, np.arange(4) * 22 + 28), -1).reshape(-1, 2)[:17]
+    return places.astype(np.float32)
+
+
+@pytest.fixture
+def video(tmp_path: Path, joints: np.ndarray) -> Video:
+    frames = []
+    for number in range(4):
+        path = tmp_path / f"{number}.png"
+        cv2.imwrite(str(path), dotted(joints)[:, :, ::-1])
+        labelled = np.ones(17, bool)
+        labelled[3:5] = False
+        box = np.array([10, 20, 110, 100], np.float32)
+        person = Person(0, box, np.array([20, 20, 40, 40], np.float32), joints, labelled)
+        frames.append(Frame(path, True, (person,), ()))
+    return Video("v", "train", POSETRACK_JOINTS, tuple(frames), 7)
+
+
+def loader(video: Video, target=pose_target, beside=frame_b, seed: int = 0) -> PairLoader:
+    return PairLoader([video], None, MODEL, AUGMENTATION, target=target, beside=beside, seed=seed)
+
+
+def test_both_frames_change_alike(video):
+    for position in range(8):
+        batch = loader(video).batch([Draw(position, "v", 0, 3, 3)])
+        assert torch.equal(batch.frames[0], batch.frames[1])  # the files are equal, so the changed frames must be
+
+
+def test_labels_follow_the_pixels_through_every_change(video, joints):
+    colours = [(250, 10 * number + 40, 60) for number in range(17)]
+    partners = mirrored(POSETRACK_JOINTS)
+    flips = 0
+    for position in range(12):
+        rng = np.random.default_rng((0, 2, position))
+        change = Change.draw(AUGMENTATION, HEIGHT, WIDTH, rng)
+        geometry = Change(change.matrix, change.flip, 1.0, 0.0)
+        image = geometry.image(read_frame(video.frames[0]))
+        target = pose_target(video, 0, 1.0, geometry, (HEIGHT, WIDTH))
+        flips += change.flip
+        for slot, (x, y, visible) in enumerate(target["keypoints"][0].tolist()):
+            if not visible:
+                continue
+            colour = colours[partners[slot] if change.flip else slot]
+            near = image[max(round(y) - 1, 0) : round(y) + 2, max(round(x) - 1, 0) : round(x) + 2].reshape(-1, 3)
+            assert np.abs(near.astype(int) - colour).max(1).min() <= 14
+    assert 0 < flips < 12
+
+
+def test_a_flip_swaps_left_and_right():
+    partners = mirrored(POSETRACK_JOINTS)
+    assert [POSETRACK_JOINTS[p] for p in partners[:7]] == [
+        "nose", "head_bottom", "head_top", "right_ear", "left_ear", "right_shoulder", "left_shoulder",
+    ]  # fmt: skip
+    assert [partners[p] for p in partners] == list(range(17))
+
+
+def test_boxes_hold_their_joints_and_stay_inside(video):
+    for position in range(12):
+        target = loader(video).batch([Draw(position, "v", 1, 2, 1)]).targets[0]
+        (box,), (keypoints,) = target["boxes"], target["keypoints"]
+        seen = keypoints[keypoints[:, 2] > 0]
+        assert (box >= 0).all()
+        assert (box <= torch.tensor([WIDTH, HEIGHT] * 2)).all()
+        assert (seen[:, :2] >= box[:2]).all()
+        assert (seen[:, :2] <= box[2:]).all()
+        assert not keypoints[3:5].any()
+
+
+def test_action_boxes_flip_with_the_frame(video):
+    flip = Change(np.eye(2, 3), True, 1.0, 0.0)
+    target = action_target(video, 0, 1.0, flip, (HEIGHT, WIDTH))
+    assert target["boxes"].tolist() == [[WIDTH - 110, 20, WIDTH - 10, 100]]
+    assert target["labels"].tolist() == [8]
+
+
+def test_frames_beside_frame_a():
+    draw = Draw(0, "v", 0, 2, 2)
+    assert frame_b(draw, 4) == [2]
+    assert neighbours(draw, 4) == [0, 1]
+    assert neighbours(Draw(0, "v", 3, 3, 0), 4) == [2, 3]
+    assert nothing(draw, 4) == []
+
+
+def test_a_frame_without_people_gives_empty_targets(video):
+    nobody = Video("v", "train", POSETRACK_JOINTS, (Frame(video.frames[0].path, True, (), ()),), 7)
+    pose, action = (make(nobody, 0, 1.0, None, (HEIGHT, WIDTH)) for make in (pose_target, action_target))
+    assert pose["boxes"].shape == (0, 4)
+    assert pose["keypoints"].shape == (0, 17, 3)
+    assert action["boxes"].shape == (0, 4)
+
+
+def test_padding_and_zoom():
+    tensor = as_tensor([np.full((100, 60, 3), 9, np.uint8)])
+    assert tensor.shape == (1, 3, 128, 64)
+    assert tensor[0, :, :100, :60].eq(9).all()
+    assert not tensor[0, :, 100:].any()
+    assert network_scale(480, 640, MODEL) == pytest.approx(128 / 640)
+
+
+def test_inference_frames_are_unchanged(video):
+    frames, sizes, scale = load_frames(video, [1, 2], MODEL)
+    assert scale == 1
+    assert sizes == [(HEIGHT, WIDTH)] * 2
+    assert np.array_equal(frames[0].permute(1, 2, 0).numpy(), read_frame(video.frames[1]))
+
+
+def test_an_unreadable_frame_is_named(video):
+    video.frames[2].path.write_bytes(b"not an image")
+    with pytest.raises(DatasetError, match=r"2\.png"):
+        loader(video).batch([Draw(0, "v", 0, 2, 2)])
