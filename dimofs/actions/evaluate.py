@@ -1,0 +1,158 @@
+"""Frame-mAP of the columns of Table 3 and of the δ-sweep of Figure 7, with paired intervals (§6.2, A31)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from dimofs.actions.ablations import Column
+from dimofs.config import Paper
+from dimofs.datasets.records import JHMDB_CLASSES, DatasetError, Video
+from dimofs.metrics import Floats, Ranking, match_boxes, mean_of_defined, rank, trapezoid_ap
+from dimofs.statistics import percentile_interval, resample_weights, resampled_trapezoid_ap
+
+#: The differences that the paper draws between columns of Table 3 (§6.2): minuend, subtrahend.
+PAPER_DIFFERENCES = (("4", "2"), ("6", "3"), ("6", "5"), ("6", "4"), ("3", "2"))
+
+
+def evaluate_columns(
+    videos: Sequence[Video],
+    ablations: Sequence[Column],
+    detections: Mapping[str, pd.DataFrame],
+    paper: Paper,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every row of `config/ablations.tsv` on all frames of the test clips.
+
+    detections: per training of the ablations a table with columns video, frame, delta (0 for a network without pairs),
+    label, score, box (4 numbers, x1 y1 x2 y2, pixels). Returns, in percent, (column, training, delta, map, ci_low,
+    ci_high, n_frames) and (minuend, subtrahend, paper_difference, difference, ci_low, ci_high) for PAPER_DIFFERENCES;
+    where a column has a second reading, `3 (frozen)` beside `3`, the same differences again with it.
+
+    Raises DatasetError when detections are missing or do not belong to the test clips.
+    """
+    clips = _test_clips(videos)
+    weights = resample_weights(len(clips), paper.resamples, seed)
+    n_frames = sum(len(clip.frames) for clip in clips)
+    ap, samples, rows = {}, {}, []
+    for column in tqdm(ablations, desc="frame-mAP", unit="column", disable=None):
+        training = column.training.name
+        here = _at_delta(detections, training, column.delta or 0)
+        ap[column.name], samples[column.name] = _frame_map(clips, here, training, weights)
+        bounds = percentile_interval(samples[column.name], paper.confidence)
+        rows.append((column.name, training, column.delta, ap[column.name], *bounds, n_frames))
+    columns = pd.DataFrame(rows, columns=["column", "training", "delta", "map", "ci_low", "ci_high", "n_frames"])
+    paper_map = {column.name: column.paper_map for column in ablations}
+    differences = [
+        (
+            *(minuend, subtrahend, round(paper_map[minuend] - paper_map[subtrahend], 1), ap[minuend] - ap[subtrahend]),
+            *percentile_interval(samples[minuend] - samples[subtrahend], paper.confidence),
+        )
+        for minuend, subtrahend in _drawn_differences(list(ap))
+    ]
+    names = ["minuend", "subtrahend", "paper_difference", "difference", "ci_low", "ci_high"]
+    return columns.astype({"delta": "Int64"}), pd.DataFrame(differences, columns=names)
+
+
+def evaluate_sweep(
+    videos: Sequence[Video],
+    pairs: pd.DataFrame,
+    detections: Mapping[str, pd.DataFrame],
+    paper: Paper,
+    seed: int,
+) -> pd.DataFrame:
+    """Score every training of `detections` (tables as in `evaluate_columns`) at every δ of the test pairs.
+
+    pairs: columns split, video, frame_a, frame_b, delta, clamped. Every frame of every test clip counts at every δ;
+    where A + δ lies beyond the clip, B is the frame at its end. `clamped_fraction` says for how many frames that is so,
+    `mean_effective_delta` is the mean of B − A. Returns (training, delta, map, ci_low, ci_high, n_frames,
+    clamped_fraction, mean_effective_delta).
+
+    Raises DatasetError when pairs or detections do not belong to the test clips.
+    """
+    clips = _test_clips(videos)
+    weights = resample_weights(len(clips), paper.resamples, seed)
+    everything = {(clip.name, frame) for clip in clips for frame in range(len(clip.frames))}
+    gaps = list(pairs[pairs["split"] == "test"].groupby("delta", sort=True))
+    for delta, rows in gaps:
+        if set(zip(rows["video"], rows["frame_a"], strict=True)) != everything:
+            raise DatasetError(f"pairs: δ = {delta} does not list the frames of the test clips; make the pairs again")
+    table = []
+    cells = [(training, int(str(delta)), rows) for training in detections for delta, rows in gaps]
+    for training, delta, rows in tqdm(cells, desc="frame-mAP", unit="δ", disable=None):
+        value, samples = _frame_map(clips, _at_delta(detections, training, delta), training, weights)
+        bounds = percentile_interval(samples, paper.confidence)
+        effective = (rows["frame_b"] - rows["frame_a"]).mean()
+        table.append((training, delta, value, *bounds, len(rows), rows["clamped"].mean(), effective))
+    names = ["training", "delta", "map", "ci_low", "ci_high", "n_frames", "clamped_fraction", "mean_effective_delta"]
+    return pd.DataFrame(table, columns=names)
+
+
+def _test_clips(videos: Sequence[Video]) -> list[Video]:
+    clips = sorted((video for video in videos if video.split == "test"), key=lambda video: video.name)
+    if not clips:
+        raise DatasetError("JHMDB: no test clip in this split, so there is nothing to score")
+    return clips
+
+
+def _at_delta(detections: Mapping[str, pd.DataFrame], training: str, delta: int) -> pd.DataFrame:
+    if training not in detections:
+        raise DatasetError(f"detections of {training}: not there; run `dimofs actions predict {training}`")
+    table = detections[training]
+    missing = {"video", "frame", "delta", "label", "score", "box"} - set(table.columns)
+    if missing:
+        raise DatasetError(f"detections of {training}: no column {', '.join(sorted(missing))}; predict again")
+    return table[table["delta"] == delta]
+
+
+def _drawn_differences(columns: Sequence[str]) -> list[tuple[str, str]]:
+    """List the paper's differences among these columns, then the same with each second reading (`3 (frozen)`)."""
+    readings = ["", *dict.fromkeys(column[column.index(" ") :] for column in columns if " " in column)]
+    drawn = [
+        tuple(column + reading if column + reading in columns else column for column in pair)
+        for reading in readings
+        for pair in PAPER_DIFFERENCES
+    ]
+    return [(pair[0], pair[1]) for pair in dict.fromkeys(drawn) if set(pair) <= set(columns)]
+
+
+def _frame_map(
+    clips: Sequence[Video], detections: pd.DataFrame, training: str, weights: Floats
+) -> tuple[float, Floats]:
+    """Frame-mAP in percent and its resamples (R,); a class absent from a resample is left out of that one's mean."""
+    known = {(clip.name, frame) for clip in clips for frame in range(len(clip.frames))}
+    unknown = set(zip(detections["video"], detections["frame"], strict=True)) - known
+    if unknown:
+        video, frame = min(unknown)
+        raise DatasetError(f"detections of {training}: {video}, frame {frame} is in no test clip; predict again")
+    rankings = _rank_classes(clips, detections)
+    ap = np.array([trapezoid_ap(ranking) for ranking in rankings])
+    samples = np.stack([resampled_trapezoid_ap(ranking, weights) for ranking in rankings], axis=-1)
+    return float(mean_of_defined(ap)), mean_of_defined(samples)
+
+
+def _rank_classes(clips: Sequence[Video], detections: pd.DataFrame) -> list[Ranking]:
+    """Judge and rank the detections of each of the 21 classes."""
+    index = {clip.name: i for i, clip in enumerate(clips)}
+    video = detections["video"].map(index).to_numpy(np.int64)
+    frame, label = detections["frame"].to_numpy(np.int64), detections["label"].to_numpy(np.int64)
+    score = detections["score"].to_numpy(np.float64)
+    boxes = np.array(detections["box"].to_list(), np.float64).reshape(-1, 4)
+
+    # A detection can only be right in a clip of its own class; there, frame by frame, by falling score.
+    clip_label = np.array([clip.label for clip in clips])
+    candidates = np.flatnonzero(label == clip_label[video])
+    candidates = candidates[np.lexsort((-score[candidates], frame[candidates], video[candidates]))]
+    new_frame = np.diff(video[candidates]).astype(bool) | np.diff(frame[candidates]).astype(bool)
+    correct = np.zeros(len(score), bool)
+    for rows in np.split(candidates, np.flatnonzero(new_frame) + 1):
+        if len(rows):
+            people = clips[video[rows[0]]].frames[frame[rows[0]]].people
+            correct[rows] = match_boxes(boxes[rows], [person.box for person in people])
+
+    annotated = np.array([sum(len(frame.people) for frame in clip.frames) for clip in clips])
+    return [
+        rank(score[label == c], correct[label == c], video[label == c], np.where(clip_label == c, annotated, 0))
+        for c in range(len(JHMDB_CLASSES))
+    ]

@@ -1,0 +1,120 @@
+"""Action detections in Frame A for every pair of an index (§6.2); what does not depend on δ is computed once."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from dimofs.actions.ablations import ActionTraining
+from dimofs.actions.flow import flow_levels
+from dimofs.config import Config
+from dimofs.datasets.records import Video
+from dimofs.model.action_localizer import ActionLocalizer
+from dimofs.pairs.loading import load_frames
+from dimofs.pairs.window import FeatureWindow
+from dimofs.training.loop import as_input, device
+
+#: Columns of a table of action detections: one row a detected box and class.
+COLUMNS = ("video", "frame", "delta", "label", "score", "box")
+
+
+def detect_actions(
+    network: ActionLocalizer, plan: ActionTraining, video: Video, pairs: Sequence[tuple[int, int]], config: Config
+) -> Iterator[tuple[int, int, dict[str, Tensor]]]:
+    """Localise actions for pairs (A, B) of one video.
+
+    Gives (A, B, detections) with `boxes` (D, 4) in pixels of the file, `scores` (D,), `labels` (D,) in 0..classes − 1.
+    """
+    batch_size = config.actions.batch_size
+    target = device()
+    length = len(video.frames)
+
+    def encode(frames: Tensor) -> list[Tensor]:
+        return network.backbone(as_input(frames, target))
+
+    window = FeatureWindow(encode, video, config.model, batch_size)
+    frames, _, _ = load_frames(video, range(length), config.model) if plan.motion == "flow" else (None, None, None)
+    ordered = sorted(set(pairs))
+    frames_a = sorted({a for a, _ in ordered})
+    for start in range(0, len(frames_a), batch_size):
+        chunk = frames_a[start : start + batch_size]
+        window.forget(min(min(pair) for pair in ordered if pair[0] >= chunk[0]))
+        if plan.inflated_3d:
+            features, sizes = _inflated_features(network, video, chunk, config, window)
+        else:
+            features = window.features(chunk)
+            sizes = [window.size] * len(chunk)
+        proposals, appearance = network.propose(features, sizes)
+        place = {frame: row for row, frame in enumerate(chunk)}
+        todo = [pair for pair in ordered if pair[0] in place]
+        for first in range(0, len(todo), batch_size):
+            part = todo[first : first + batch_size]
+            rows = [place[a] for a, _ in part]
+            if plan.motion == "offsets":
+                motion = network.motion([level[rows] for level in features], window.features([b for _, b in part]))
+            elif plan.motion == "flow":
+                assert frames is not None
+                a, b = (frames[[pair[side] for pair in part]] for side in (0, 1))
+                motion = [level.to(target) for level in flow_levels(a, b, config.actions.flow)]
+            else:
+                motion = []
+            found = network.classify(
+                [proposals[r] for r in rows], [appearance[r] for r in rows], motion, [sizes[0]] * len(part)
+            )
+            for (a, b), detections in zip(part, found, strict=True):
+                yield (
+                    a,
+                    b,
+                    {
+                        "boxes": detections["boxes"] / window.scale,
+                        "scores": detections["scores"],
+                        "labels": detections["labels"] - 1,
+                    },
+                )
+
+
+def _inflated_features(
+    network: ActionLocalizer, video: Video, chunk: Sequence[int], config: Config, window: FeatureWindow
+) -> tuple[list[Tensor], list[tuple[int, int]]]:
+    last = len(video.frames) - 1
+    clips = [[min(max(frame + step, 0), last) for frame in chunk] for step in (0, -1, 1)]
+    loaded = [load_frames(video, positions, config.model) for positions in clips]
+    window.scale = loaded[0][2]
+    return network.encode(tuple(as_input(frames, device()) for frames, _, _ in loaded)), loaded[0][1]
+
+
+def predict(
+    network: ActionLocalizer, plan: ActionTraining, videos: Sequence[Video], pairs: pd.DataFrame, config: Config
+) -> pd.DataFrame:
+    """Predict every pair of an index (columns video, frame_a, frame_b, delta; clamped pairs are computed once).
+
+    Returns a table with COLUMNS, sorted by video, frame, δ and falling score; `box` (4,) float32 in pixels of the file.
+    """
+    network.eval().to(device())
+    by_name = {video.name: video for video in videos}
+    rows: list[dict[str, object]] = []
+    with torch.inference_mode():
+        for name, group in tqdm(pairs.groupby("video", sort=True), desc=plan.name, unit="clip", dynamic_ncols=True):
+            wanted: dict[tuple[int, int], list[int]] = {}
+            for a, b, delta in zip(group["frame_a"], group["frame_b"], group["delta"], strict=True):
+                wanted.setdefault((int(a), int(b)), []).append(int(delta))
+            for a, b, found in detect_actions(network, plan, by_name[str(name)], list(wanted), config):
+                values = {key: value.float().cpu().numpy() for key, value in found.items()}
+                for delta in wanted[a, b]:
+                    rows.extend(
+                        {
+                            "video": name,
+                            "frame": np.int32(a),
+                            "delta": np.int32(delta),
+                            "label": np.int32(values["labels"][row]),
+                            "score": values["scores"][row],
+                            "box": values["boxes"][row],
+                        }
+                        for row in range(len(values["scores"]))
+                    )
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = table.astype({"frame": "int32", "delta": "int32", "label": "int32", "score": "float32"})
+    return table.sort_values(["video", "frame", "delta"], kind="stable", ignore_index=True)

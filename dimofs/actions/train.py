@@ -1,0 +1,71 @@
+"""Training the localiser (§5.1): one budget for every column of Table 3."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from torch import Tensor
+
+from dimofs.actions.ablations import ActionTraining
+from dimofs.actions.flow import flow_levels
+from dimofs.config import Config
+from dimofs.datasets.records import JHMDB_CLASSES, Video
+from dimofs.model.action_localizer import ActionLocalizer, inflate
+from dimofs.pairs.loading import Batch, PairLoader, action_target, frame_b, neighbours
+from dimofs.pairs.sampling import PairSampler
+from dimofs.training.checkpoint import start_from
+from dimofs.training.loop import Run, as_input, device, train
+
+
+def build_localizer(config: Config, plan: ActionTraining, initial: Path | None) -> ActionLocalizer:
+    """Build a localiser; `initial` names the pose checkpoint it starts from (A27), None leaves it random.
+
+    Backbone and RPN come from the checkpoint, the offset predictors too where the checkpoint is a DiMoFs model;
+    elsewhere they start at zero. The MLPs are new in every column.
+    """
+    network = ActionLocalizer(
+        config.model, config.actions, len(JHMDB_CLASSES), motion=plan.motion, inflated=plan.inflated_3d
+    )
+    if initial is not None:
+        offsets = ("offsets.",) if plan.motion == "offsets" and plan.initial_weights == "dimofs" else ()
+        start_from(network, initial, parts=("backbone.", "rpn.", *offsets))
+    if plan.inflated_3d:
+        inflate(network.backbone)
+    if network.offsets is not None and not plan.train_offsets:
+        network.offsets.requires_grad_(False)
+    return network
+
+
+def batch_losses(
+    network: ActionLocalizer, config: Config, plan: ActionTraining
+) -> Callable[[Batch], dict[str, Tensor]]:
+    """Bind a network to its losses over batches."""
+
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        target = device()
+        flow = None
+        frames = batch.frames
+        if plan.motion == "flow":
+            flow = [level.to(target) for level in flow_levels(*frames, config.actions.flow)]
+            frames = frames[:1]
+        targets = [{name: value.to(target) for name, value in labels.items()} for labels in batch.targets]
+        return network.losses(tuple(as_input(frame, target) for frame in frames), flow, batch.sizes, targets)
+
+    return losses
+
+
+def train_localizer(
+    config: Config, plan: ActionTraining, videos: list[Video], pairs: pd.DataFrame, initial: Path, run: Run
+) -> None:
+    """Train one localiser on the training split of JHMDB."""
+    network = build_localizer(config, plan, initial)
+    loader = PairLoader(
+        videos,
+        PairSampler(pairs, "train", config.seed),
+        config.model,
+        config.actions.augmentation,
+        target=action_target,
+        beside=neighbours if plan.inflated_3d else frame_b,
+        seed=config.seed,
+    )
+    train(network, batch_losses(network, config, plan), loader, config.actions.training, run)

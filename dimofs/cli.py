@@ -1,0 +1,370 @@
+"""The command line: every verb parses, calls one function of the package, and writes its files.
+
+Heavy imports stand inside the verbs, so that `dimofs --help` and light verbs start at once.
+"""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dimofs import DimofsError
+from dimofs.config import Config, load_config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dimofs.datasets.records import Video
+    from dimofs.training.loop import Run
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+datasets_app = typer.Typer(no_args_is_help=True, help="Chapter datasets (§6): render and show the embedded data.")
+pose_app = typer.Typer(no_args_is_help=True, help="Chapter pose (§6.1): predict and judge poses over δ.")
+actions_app = typer.Typer(no_args_is_help=True, help="Chapter actions (§6.2): the localiser of §5.1 and its ablations.")
+paper_app = typer.Typer(no_args_is_help=True, help="Chapter paper: tables and figures.")
+app.add_typer(datasets_app, name="datasets")
+app.add_typer(pose_app, name="pose")
+app.add_typer(actions_app, name="actions")
+app.add_typer(paper_app, name="paper")
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="the scenario's config.yaml")]
+Dataset = Annotated[Path, typer.Option(help="manifest of the data set; the folder lies beside it under the same name")]
+PairIndex = Annotated[Path, typer.Option(help="pair index of the data set (Parquet)")]
+Ablations = Annotated[Path, typer.Option(help="the columns of Table 3 (config/ablations.tsv)")]
+Out = Annotated[Path, typer.Option(help="file to write")]
+Table = Annotated[Path, typer.Option(help="table of an earlier chapter")]
+Checkpoint = Annotated[Path, typer.Option(help="weights (safetensors)")]
+
+#: What the tables and figures are on, said in each of them.
+POSE_DATA = "embedded data, PoseTrack18 layout"
+ACTION_DATA = "embedded data, JHMDB layout"
+
+
+@datasets_app.command("render")
+def datasets_render(
+    name: str,
+    config: ConfigFile,
+    manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
+    workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
+) -> None:
+    """Render an embedded data set (posetrack18, stills or jhmdb) in its official layout."""
+    from dimofs.datasets.manifest import write_manifest
+    from dimofs.datasets.synthetic.write import render
+
+    settings = load_config(config)
+    render(name, settings.datasets, settings.seed, manifest.with_suffix(""), workers)
+    write_manifest(manifest.with_suffix(""), manifest)
+
+
+@datasets_app.command("show")
+def datasets_show(manifest: Path, out: Out) -> None:
+    """Draw a contact sheet of a data set with its labels."""
+    from dimofs.datasets.contact_sheet import contact_sheet
+
+    contact_sheet(manifest, out)
+
+
+@app.command("pairs")
+def pairs_index(name: str, config: ConfigFile, dataset: Dataset, out: Out) -> None:
+    """List every pair (Frame A, Frame B, δ) of a data set."""
+    from dimofs.io import write_parquet
+    from dimofs.pairs.index import pair_index
+
+    settings = load_config(config)
+    deltas = {
+        "stills": {"train": (0,)},
+        "posetrack18": {
+            "train": settings.pairs.posetrack18_train.values(),
+            "val": settings.pairs.posetrack18_val.values(),
+        },
+        "jhmdb": {"train": settings.pairs.jhmdb_train.values(), "test": settings.pairs.jhmdb_test.values()},
+    }
+    write_parquet(pair_index(_read(name, settings, dataset), deltas[name]), out)
+
+
+@app.command()
+def pretrain(
+    network: str,
+    config: ConfigFile,
+    dataset: Dataset,
+    pairs: PairIndex,
+    val_dataset: Dataset,
+    val_pairs: PairIndex,
+    out: Out,
+    curve: Out,
+    resume: Annotated[Path, typer.Option(help="resume point, removed at the end")],
+    init: Annotated[Path | None, typer.Option(help="checkpoint to start from")] = None,
+) -> None:
+    """Train still, single_frame or dimofs (§3)."""
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.pretrain import pretrain as run_pretrain
+
+    settings = load_config(config)
+    name = "stills" if network == "still" else "posetrack18"
+    run_pretrain(
+        settings,
+        network,
+        (_read(name, settings, dataset), read_pairs(pairs)),
+        (_read("posetrack18", settings, val_dataset), read_pairs(val_pairs)),
+        init,
+        _run(network, settings, "pretrain", init, out, curve, resume),
+    )
+
+
+@pose_app.command("predict")
+def pose_predict(
+    method: str, config: ConfigFile, checkpoint: Checkpoint, dataset: Dataset, pairs: PairIndex, out: Out
+) -> None:
+    """Predict poses: single_frame on every validation frame, dimofs on every validation pair."""
+    import torch
+
+    from dimofs.io import write_parquet
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.predict import every_frame, predict
+    from dimofs.pose.pretrain import load_detector
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.pose.threads)
+    videos = _read("posetrack18", settings, dataset)
+    wanted = read_pairs(pairs).query("split == 'val'")
+    if method == "single_frame":
+        wanted = every_frame(wanted, videos)
+    detector = load_detector(settings, method, checkpoint)
+    write_parquet(predict(detector, videos, wanted, settings.model, settings.pose.batch_size), out)
+
+
+@pose_app.command("evaluate")
+def pose_evaluate(
+    config: ConfigFile,
+    dataset: Dataset,
+    pairs: PairIndex,
+    single_frame: Table,
+    dimofs: Table,
+    out: Out,
+    differences: Out,
+) -> None:
+    """Judge predictions by PoseTrack's rule, with paired bootstrap intervals over videos."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.evaluate import evaluate_pose
+
+    settings = load_config(config)
+    tables = evaluate_pose(
+        _read("posetrack18", settings, dataset),
+        read_pairs(pairs),
+        pd.read_parquet(single_frame),
+        pd.read_parquet(dimofs),
+        settings.pose.neck,
+        settings.paper,
+        settings.seed,
+    )
+    for table, path in zip(tables, (out, differences), strict=True):
+        write_csv(table, path)
+
+
+@actions_app.command("train")
+def actions_train(
+    training: str,
+    config: ConfigFile,
+    ablations: Ablations,
+    dataset: Dataset,
+    pairs: PairIndex,
+    init: Annotated[Path, typer.Option(help="pose checkpoint to start from")],
+    out: Out,
+    curve: Out,
+    resume: Annotated[Path, typer.Option(help="resume point, removed at the end")],
+) -> None:
+    """Train one localiser of the ablations."""
+    import torch
+
+    from dimofs.actions.ablations import find_training, read_columns
+    from dimofs.actions.train import train_localizer
+    from dimofs.pairs.index import read_pairs
+
+    settings = load_config(config)
+    torch.manual_seed(settings.seed)
+    train_localizer(
+        settings,
+        find_training(read_columns(ablations), training),
+        _read("jhmdb", settings, dataset),
+        read_pairs(pairs),
+        init,
+        _run(training, settings, "actions", init, out, curve, resume),
+    )
+
+
+@actions_app.command("predict")
+def actions_predict(
+    training: str,
+    config: ConfigFile,
+    ablations: Ablations,
+    dataset: Dataset,
+    pairs: PairIndex,
+    checkpoint: Checkpoint,
+    deltas: Annotated[str, typer.Option(help="columns: the δ of Table 3's columns; sweep: every δ of the index")],
+    out: Out,
+) -> None:
+    """Localise actions on the test split."""
+    import torch
+
+    from dimofs.actions.ablations import find_training, read_columns
+    from dimofs.actions.predict import predict
+    from dimofs.actions.train import build_localizer
+    from dimofs.io import write_parquet
+    from dimofs.pairs.index import read_pairs
+    from dimofs.training.checkpoint import load_checkpoint
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.actions.training.threads)
+    columns = read_columns(ablations)
+    plan = find_training(columns, training)
+    wanted = read_pairs(pairs).query("split == 'test'")
+    if deltas == "columns":
+        chosen = {column.delta or 0 for column in columns if column.training == plan}
+        wanted = wanted[wanted["delta"].isin(chosen)]
+    network = build_localizer(settings, plan, None)
+    network.load_state_dict(load_checkpoint(checkpoint)[0])
+    write_parquet(predict(network, plan, _read("jhmdb", settings, dataset), wanted, settings), out)
+
+
+@actions_app.command("evaluate-columns")
+def actions_evaluate_columns(
+    config: ConfigFile,
+    ablations: Ablations,
+    dataset: Dataset,
+    pairs: PairIndex,
+    detections: Annotated[Path, typer.Option(help="folder of <training>.parquet")],
+    out: Out,
+    differences: Out,
+) -> None:
+    """Judge the columns of Table 3 by ACT's rule, with paired bootstrap intervals over clips."""
+    from dimofs.actions.ablations import read_columns
+    from dimofs.actions.evaluate import evaluate_columns
+    from dimofs.io import write_csv
+
+    settings = load_config(config)
+    columns = read_columns(ablations)
+    found = _detections(detections, [f"{column.training.name}.parquet" for column in columns])
+    tables = evaluate_columns(
+        _read("jhmdb", settings, dataset),
+        columns,
+        {column.training.name: found[f"{column.training.name}.parquet"] for column in columns},
+        settings.paper,
+        settings.seed,
+    )
+    for table, path in zip(tables, (out, differences), strict=True):
+        write_csv(table, path)
+
+
+@actions_app.command("evaluate-sweep")
+def actions_evaluate_sweep(
+    config: ConfigFile,
+    dataset: Dataset,
+    pairs: PairIndex,
+    detections: Annotated[Path, typer.Option(help="folder of <training>_sweep.parquet")],
+    out: Out,
+) -> None:
+    """Judge the δ-sweep of Figure 7 by ACT's rule."""
+    from dimofs.actions.evaluate import evaluate_sweep
+    from dimofs.io import write_csv
+    from dimofs.pairs.index import read_pairs
+
+    settings = load_config(config)
+    found = _detections(detections, [f"{training}_sweep.parquet" for training in settings.actions.sweep])
+    table = evaluate_sweep(
+        _read("jhmdb", settings, dataset),
+        read_pairs(pairs),
+        {training: found[f"{training}_sweep.parquet"] for training in settings.actions.sweep},
+        settings.paper,
+        settings.seed,
+    )
+    write_csv(table, out)
+
+
+@paper_app.command()
+def table1(average_precision: Table, differences: Table, out: Out) -> None:
+    """Make Table 1: pose mAP at δ = 0."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.paper import tables
+
+    write_csv(tables.table1(pd.read_csv(average_precision), pd.read_csv(differences), POSE_DATA), out)
+
+
+@paper_app.command()
+def table3(ablations: Ablations, columns: Table, differences: Table, out: Out, differences_out: Out) -> None:
+    """Make Table 3, and the differences that the paper draws between its columns."""
+    import pandas as pd
+
+    from dimofs.actions.ablations import read_columns
+    from dimofs.io import write_csv
+    from dimofs.paper import tables
+
+    write_csv(tables.table3(read_columns(ablations), pd.read_csv(columns)), out)
+    write_csv(tables.table3_differences(pd.read_csv(differences)), differences_out)
+
+
+@paper_app.command()
+def figure6(average_precision: Table, differences: Table, out: Out, png: Out) -> None:
+    """Draw Figure 6: pose mAP over δ."""
+    import pandas as pd
+
+    from dimofs.paper import figures
+
+    figures.save(figures.figure6(pd.read_csv(average_precision), pd.read_csv(differences), POSE_DATA), out, png)
+
+
+@paper_app.command()
+def figure7(sweep: Table, out: Out, png: Out) -> None:
+    """Draw Figure 7: action frame-mAP over δ."""
+    import pandas as pd
+
+    from dimofs.paper import figures
+
+    figures.save(figures.figure7(pd.read_csv(sweep), ACTION_DATA), out, png)
+
+
+def _detections(folder: Path, names: list[str]) -> "dict[str, pd.DataFrame]":
+    import pandas as pd
+
+    return {name: pd.read_parquet(folder / name) for name in dict.fromkeys(names)}
+
+
+def _read(name: str, settings: Config, manifest: Path) -> "list[Video]":
+    """Read a data set in its official layout."""
+    from dimofs.datasets.jhmdb import read_jhmdb
+    from dimofs.datasets.manifest import dataset_root
+    from dimofs.datasets.posetrack import read_posetrack18
+
+    root = dataset_root(manifest)
+    return read_jhmdb(root, settings.pairs.jhmdb_split) if name == "jhmdb" else read_posetrack18(root)
+
+
+def _run(
+    name: str, settings: Config, chapter: str, init: Path | None, checkpoint: Path, curve: Path, resume: Path
+) -> "Run":
+    """Name a training by all that decides its weights: its configuration, its seed, what it starts from."""
+    from dimofs.training.loop import Run
+
+    metadata = {
+        "network": name,
+        "seed": settings.seed,
+        "model": settings.model.model_dump(mode="json"),
+        chapter: getattr(settings, chapter).model_dump(mode="json"),
+        "initial_sha256": hashlib.sha256(init.read_bytes()).hexdigest() if init else None,
+    }
+    return Run(name, settings.seed, metadata, checkpoint, curve, resume)
+
+
+def main() -> None:
+    """Run a verb; an error of the user's input is one line, not a traceback."""
+    try:
+        app()
+    except (DimofsError, OSError) as error:
+        sys.exit(f"dimofs: {error}")

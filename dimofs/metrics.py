@@ -1,0 +1,253 @@
+"""The rules of the two metrics: pose mAP as poseval counts it and frame-mAP as ACT counts it. Numpy only.
+
+Both judge every detection inside its own frame, rank the judged detections of the whole test set by score and take an
+area under the precision-recall curve, in percent. They differ in the area: poseval (Table 1, Figure 6) takes the
+monotone envelope of precision, ACT (Table 3, Figure 7) the trapezoids under the raw curve. On the same detections the
+choice of area and pixel convention alone moves a frame-mAP by 1.5 points, so neither rule is a matter of taste.
+
+Equal scores keep the order in which the detections were given (stable sort), so results do not depend on the machine.
+Boxes are (x1, y1, x2, y2) with continuous edges. A box that covers the pixels 3..7 has the width 8 − 3 = 5 here and
+7 − 3 + 1 = 5 in ACT's inclusive pixels, so `box_iou` is ACT's "+1" IoU.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+#: A joint is found when it lies within this fraction of the head size (A25).
+PCKH_THRESHOLD = 0.5
+#: The head size is this fraction of the head box's diagonal (A25).
+HEAD_SIZE = 0.6
+#: A box is found from this IoU on (A31).
+IOU_THRESHOLD = 0.5
+
+#: The 15 evaluated joints (A20): the slots of PoseTrack18 without the ears; `neck` is the slot head_bottom.
+POSE_JOINTS = (
+    "nose", "neck", "head_top", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
+    "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+)  # fmt: skip
+#: The columns of Table 1: each is the mean of these positions of POSE_JOINTS; `mean` is over the 15 joints.
+POSE_COLUMNS = {
+    "head": (0, 1, 2),
+    "shou": (3, 4),
+    "elbo": (5, 6),
+    "wri": (7, 8),
+    "hip": (9, 10),
+    "knee": (11, 12),
+    "ank": (13, 14),
+    "mean": tuple(range(15)),
+}
+_SLOTS = [0, 1, 2, *range(5, 17)]  # of the 17 PoseTrack18 slots; 3 and 4 are the ears
+_NECK, _SHOULDERS = 1, (3, 4)  # positions in POSE_JOINTS
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TruePoses:
+    """The annotated people of one frame that count: those with a joint outside every ignore region."""
+
+    joints: Floats  #: (G, 15, 2) x y, pixels; undefined where not labelled
+    labelled: Flags  #: (G, 15), at least one true in every row
+    head_size: Floats  #: (G,) pixels
+
+
+@dataclass(frozen=True)
+class PredictedPoses:
+    """The detected people of one frame that count: those with a joint outside every ignore region."""
+
+    joints: Floats  #: (P, 15, 2) x y, pixels
+    present: Flags  #: (P, 15), at least one true in every row
+    score: Floats  #: (P,) the person's box score, which Detect-and-Track exports for each joint
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The judged detections of one joint or class over a test set, by falling score."""
+
+    correct: Flags  #: (N,)
+    video: Integers  #: (N,) which of the V videos the detection is in
+    positives: Integers  #: (V,) how many annotations each video holds
+
+
+def true_poses(
+    joints: ArrayLike, labelled: ArrayLike, head_boxes: ArrayLike, regions: Sequence[ArrayLike]
+) -> TruePoses:
+    """Prepare a frame's annotations: drop the ears and every joint strictly inside an ignore region.
+
+    joints (G, 17, 2) pixels in PoseTrack18 order, labelled (G, 17) bool, head_boxes (G, 4) x1 y1 x2 y2, regions
+    polygons (K, 2). A person who keeps no joint is removed.
+    """
+    points = np.asarray(joints, np.float64).reshape(-1, 17, 2)[:, _SLOTS]
+    boxes = np.asarray(head_boxes, np.float64).reshape(-1, 4)
+    counted = np.asarray(labelled, bool).reshape(-1, 17)[:, _SLOTS] & ~_ignored(points, regions)
+    kept = counted.any(axis=1)
+    diagonal = np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    return TruePoses(points[kept], counted[kept], HEAD_SIZE * diagonal[kept])
+
+
+def predicted_poses(
+    joints: ArrayLike, score: ArrayLike, regions: Sequence[ArrayLike], neck: Literal["shoulders", "head_bottom"]
+) -> PredictedPoses:
+    """Prepare a frame's detections as the official exporters do (A20, A21), by the same ignore rule as `true_poses`.
+
+    joints (P, 17, 2) pixels in PoseTrack18 order, score (P,). With neck = "shoulders" the predicted head_bottom is
+    replaced by the midpoint of the two shoulders (A21).
+    """
+    points = np.asarray(joints, np.float64).reshape(-1, 17, 2)[:, _SLOTS]
+    if neck == "shoulders":
+        points[:, _NECK] = points[:, _SHOULDERS].mean(axis=1)
+    present = ~_ignored(points, regions)
+    kept = present.any(axis=1)
+    return PredictedPoses(points[kept], present[kept], np.asarray(score, np.float64).reshape(-1)[kept])
+
+
+def strictly_inside(points: ArrayLike, polygon: ArrayLike) -> Flags:
+    """Whether each point (…, 2) lies inside the polygon (K, 2), even-odd rule, border outside; shape (…)."""
+    x, y = np.moveaxis(np.asarray(points, np.float64)[..., None, :], -1, 0)
+    corners = np.asarray(polygon, np.float64).reshape(-1, 2)
+    (x1, y1), (x2, y2) = corners.T, np.roll(corners, -1, axis=0).T
+    side = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)  # 0 on the line of the edge, its sign tells the sides apart
+    crosses_to_the_right = ((y1 > y) != (y2 > y)) & ((side > 0) == (y2 > y1))
+    beside_x = (np.minimum(x1, x2) <= x) & (x <= np.maximum(x1, x2))
+    beside_y = (np.minimum(y1, y2) <= y) & (y <= np.maximum(y1, y2))
+    on_border = ((side == 0) & beside_x & beside_y).any(axis=-1)
+    return (crosses_to_the_right.sum(axis=-1) % 2 == 1) & ~on_border
+
+
+def match_poses(truth: TruePoses, predicted: PredictedPoses) -> Flags:
+    """Which predicted joints of a frame are right, (P, 15); one whose `present` is false is never right.
+
+    People are paired one to one: every prediction keeps the person of whom it finds the largest fraction of annotated
+    joints, then every person the prediction that finds most (the first on a tie, none when nothing is found). Scores
+    play no part. A joint of a pair is right within PCKH_THRESHOLD × head size; it is wrong when the person has no
+    annotation of it, and so is every joint of an unpaired prediction.
+    """
+    correct = np.zeros(predicted.present.shape, bool)
+    if not len(truth.joints) or not len(predicted.joints):
+        return correct
+    distance = np.linalg.norm(predicted.joints[:, None] - truth.joints[None], axis=-1)  # (P, G, 15)
+    found = distance <= PCKH_THRESHOLD * truth.head_size[:, None]
+    found &= predicted.present[:, None] & truth.labelled[None]
+    fraction = found.sum(axis=-1) / truth.labelled.sum(axis=-1)
+    favourite = fraction.argmax(axis=1)
+    fraction[np.arange(fraction.shape[1]) != favourite[:, None]] = 0
+    partner = fraction.argmax(axis=0)
+    for person in np.flatnonzero(fraction.max(axis=0)):
+        correct[partner[person]] = found[partner[person], person]
+    return correct
+
+
+def rank_joints(frames: Iterable[tuple[int, TruePoses, PredictedPoses]], videos: int) -> list[Ranking]:
+    """Judge the frames of a test set and rank the detections of each of the 15 joints.
+
+    A frame is (its video's index below `videos`, annotations, detections). Only frames with at least one annotated
+    person belong here: the official rule leaves the others out, and with them their false positives.
+    """
+    positives = np.zeros((videos, 15), np.int64)
+    correct, present = [np.zeros((0, 15), bool)], [np.zeros((0, 15), bool)]
+    score, video = [np.zeros(0)], [np.zeros(0, np.int64)]
+    for index, truth, predicted in frames:
+        positives[index] += truth.labelled.sum(axis=0)
+        correct.append(match_poses(truth, predicted))
+        present.append(predicted.present)
+        score.append(predicted.score)
+        video.append(np.full(len(predicted.score), index))
+    right, there, scores, where = (np.concatenate(parts) for parts in (correct, present, score, video))
+    return [
+        rank(scores[there[:, j]], right[there[:, j], j], where[there[:, j]], positives[:, j])
+        for j in range(len(POSE_JOINTS))
+    ]
+
+
+def pose_columns(joint_ap: Floats) -> Floats:
+    """Average the 15 joints (…, 15) into the eight columns of Table 1 (…, 8), in the order of POSE_COLUMNS.
+
+    As poseval: a joint whose AP is undefined (NaN) makes its own column undefined, but the mean is over the others.
+    """
+    columns = [joint_ap[..., positions].mean(axis=-1) for positions in POSE_COLUMNS.values()]
+    columns[-1] = mean_of_defined(joint_ap)
+    return np.stack(columns, axis=-1)
+
+
+def box_iou(boxes: ArrayLike, others: ArrayLike) -> Floats:
+    """Intersection over union of boxes (P, 4) with others (G, 4), shape (P, G); 0 where they do not meet."""
+    x1, y1, x2, y2 = np.asarray(boxes, np.float64).reshape(-1, 1, 4).transpose(2, 0, 1)
+    u1, v1, u2, v2 = np.asarray(others, np.float64).reshape(1, -1, 4).transpose(2, 0, 1)
+    width, height = np.minimum(x2, u2) - np.maximum(x1, u1), np.minimum(y2, v2) - np.maximum(y1, v1)
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - shared
+    return np.divide(shared, union, out=np.zeros(union.shape), where=shared > 0)
+
+
+def match_boxes(boxes: ArrayLike, truth: ArrayLike) -> Flags:
+    """Which boxes (P, 4) of one class in one frame, by falling score, are right against the annotated boxes (G, 4).
+
+    ACT's rule: a detection is right when, of the annotated boxes not taken yet, the one it overlaps most has an IoU of
+    at least IOU_THRESHOLD; that one is then taken. Shape (P,).
+    """
+    iou = box_iou(boxes, truth)
+    correct = np.zeros(len(iou), bool)
+    for detection in range(len(iou) if iou.shape[1] else 0):
+        best = iou[detection].argmax()
+        if iou[detection, best] >= IOU_THRESHOLD:
+            correct[detection] = True
+            iou[:, best] = -1
+    return correct
+
+
+def rank(score: ArrayLike, correct: ArrayLike, video: ArrayLike, positives: ArrayLike) -> Ranking:
+    """Sort judged detections (N,) by falling score, equal scores in the order given; positives (V,) per video."""
+    order = np.argsort(-np.asarray(score, np.float64), kind="stable")
+    return Ranking(
+        np.asarray(correct, bool)[order], np.asarray(video, np.int64)[order], np.asarray(positives, np.int64)
+    )
+
+
+def envelope_ap(ranking: Ranking) -> float:
+    """Area under the monotone envelope of precision over recall, in percent: poseval's AP (A25).
+
+    poseval's corner cases: a joint that is neither annotated nor predicted anywhere has an AP of 0; one that is
+    predicted but annotated nowhere has none (NaN).
+    """
+    positives = ranking.positives.sum()
+    if not positives:
+        return np.nan if len(ranking.correct) else 0.0
+    best_precision_from_here = np.maximum.accumulate(_precision(ranking.correct)[::-1])[::-1]
+    return float(100 * best_precision_from_here[ranking.correct].sum() / positives)
+
+
+def trapezoid_ap(ranking: Ranking) -> float:
+    """Area of the trapezoids under the raw precision-recall curve, in percent: ACT's AP (A31).
+
+    The curve starts at recall 0, precision 1 and ends at its last detection. NaN for a class without annotations.
+    """
+    positives = ranking.positives.sum()
+    if not positives:
+        return np.nan
+    precision = np.concatenate([[1.0], _precision(ranking.correct)])
+    height = (precision[1:] + precision[:-1]) / 2
+    return float(100 * height[ranking.correct].sum() / positives)
+
+
+def mean_of_defined(values: Floats) -> Floats:
+    """Mean over the last axis of the entries that are not NaN; NaN where there is none."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=-1)
+    return np.where(count > 0, np.where(defined, values, 0.0).sum(axis=-1) / np.maximum(count, 1), np.nan)
+
+
+def _ignored(points: Floats, regions: Sequence[ArrayLike]) -> Flags:
+    inside = np.zeros(points.shape[:-1], bool)
+    for polygon in regions:
+        inside |= strictly_inside(points, polygon)
+    return inside
+
+
+def _precision(correct: Flags) -> Floats:
+    return np.cumsum(correct) / np.arange(1, len(correct) + 1)

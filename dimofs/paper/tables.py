@@ -1,0 +1,99 @@
+"""Tables 1 and 3: the paper's values and ours in separate columns, ours with intervals."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dimofs.actions.ablations import Column
+from dimofs.datasets.records import DatasetError
+from dimofs.paper.reference import paper_value
+
+_OURS = ["ci_low", "ci_high", "n_frames", "n_videos"]
+
+#: What each difference between columns of Table 3 isolates, in the paper's reading (§6.2).
+MEANINGS = {
+    "4-2": "DiMoFs training, δ = 0",
+    "6-3": "DiMoFs training, δ = 10",
+    "6-5": "DiMoFs instead of optical flow, δ = 10",
+    "6-4": "motion cues (δ = 10 instead of 0) with DiMoFs training",
+    "3-2": "motion cues (δ = 10 instead of 0) without DiMoFs training",
+}
+
+
+def table1(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Make Table 1, pose mAP at δ = 0, one row for each method and joint column, and the gain with its paired interval.
+
+    average_precision, differences: the two tables of `dimofs pose evaluate`. dataset: what our values are on; the
+    paper's are on PoseTrack17 val. Columns: method (single_frame, dimofs, difference), joint, paper_ap, ap, ci_low,
+    ci_high, n_frames, n_videos, dataset.
+    """
+    at_zero = average_precision[average_precision["delta"] == 0].set_index(["method", "joint"])
+    gain = differences.query("minuend == 'dimofs' and minuend_delta == 0 and subtrahend == 'single_frame'")
+    gain = gain.rename(columns={"difference": "ap"}).set_index("joint")
+    rows = []
+    for method in ("single_frame", "dimofs"):
+        for joint in dict.fromkeys(average_precision["joint"]):
+            row = at_zero.loc[(method, joint)]
+            rows.append([method, joint, paper_value("table1", method, joint), row["ap"], *row[_OURS]])
+    for joint in dict.fromkeys(average_precision["joint"]):
+        row = pd.concat([gain.loc[joint, ["ap", "ci_low", "ci_high"]], at_zero.loc[("dimofs", joint), _OURS[2:]]])
+        rows.append(["difference", joint, _paper_gain(joint), row["ap"], *row[_OURS]])
+    table = pd.DataFrame(rows, columns=["method", "joint", "paper_ap", "ap", *_OURS])
+    return table.astype({"n_frames": int, "n_videos": int}).assign(dataset=dataset)
+
+
+def table3(ablations: Sequence[Column], columns: pd.DataFrame) -> pd.DataFrame:
+    """Make Table 3, frame-mAP of the ablations: a row for each row of `config/ablations.tsv`, in its order.
+
+    columns: the first table of `dimofs actions evaluate-columns`. Columns: column, dimofs_training, optical_flow,
+    inflated_3d (yes or no), delta (empty for the inflated network, which sees no pair), paper_map, map, ci_low,
+    ci_high, n_frames.
+
+    Raises DatasetError when a row of the ablations was not scored.
+    """
+    scored = columns.assign(column=columns["column"].astype(str)).set_index("column")
+    missing = [column.name for column in ablations if column.name not in scored.index]
+    if missing:
+        raise DatasetError(f"columns.csv: no value for column {', '.join(missing)} of the ablations; evaluate again")
+    rows = [
+        (
+            column.name,
+            _yes_no(column.dimofs_training),
+            _yes_no(column.training.motion == "flow"),
+            _yes_no(column.training.inflated_3d),
+            column.delta,
+            column.paper_map,
+            *scored.loc[column.name, ["map", "ci_low", "ci_high", "n_frames"]],
+        )
+        for column in ablations
+    ]
+    names = ["column", "dimofs_training", "optical_flow", "inflated_3d", "delta", "paper_map"]
+    table = pd.DataFrame(rows, columns=[*names, "map", "ci_low", "ci_high", "n_frames"])
+    return table.astype({"delta": "Int64", "n_frames": int})
+
+
+def table3_differences(differences: pd.DataFrame) -> pd.DataFrame:
+    """Say what each difference between columns of Table 3 isolates.
+
+    differences: the second table of `dimofs actions evaluate-columns`. Columns: difference (`6 − 4`), meaning,
+    paper_difference, map_difference, ci_low, ci_high. A column named `3 (frozen)` has the meaning of column 3, with the
+    reading that its name gives.
+    """
+    table = differences.rename(columns={"difference": "map_difference"})
+    pairs = list(zip(table["minuend"].astype(str), table["subtrahend"].astype(str), strict=True))
+    table["difference"] = [f"{minuend} − {subtrahend}" for minuend, subtrahend in pairs]
+    table["meaning"] = [_meaning(minuend, subtrahend) for minuend, subtrahend in pairs]
+    return table[["difference", "meaning", "paper_difference", "map_difference", "ci_low", "ci_high"]]
+
+
+def _yes_no(tick: bool) -> str:
+    return "yes" if tick else "no"
+
+
+def _meaning(minuend: str, subtrahend: str) -> str:
+    readings = sorted({column.partition(" ")[2] for column in (minuend, subtrahend)} - {""})
+    return " ".join([MEANINGS[f"{minuend.split()[0]}-{subtrahend.split()[0]}"], *readings])
+
+
+def _paper_gain(joint: str) -> float:
+    return round(paper_value("table1", "dimofs", joint) - paper_value("table1", "single_frame", joint), 1)

@@ -1,0 +1,191 @@
+"""Pose mAP of the single-frame baseline, the copy baseline and DiMoFs over δ, with paired intervals (§6.1, A20–A25).
+
+Every method is scored against the annotations of Frame A: the single-frame detector on Frame A itself, the copy
+baseline with the single-frame detector's output on Frame B, unchanged (A22), DiMoFs with what it predicts from B.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from dimofs.config import Paper
+from dimofs.datasets.records import Array, DatasetError, Frame, Video
+from dimofs.metrics import (
+    POSE_COLUMNS,
+    Floats,
+    TruePoses,
+    envelope_ap,
+    pose_columns,
+    predicted_poses,
+    rank_joints,
+    true_poses,
+)
+from dimofs.statistics import percentile_interval, resample_weights, resampled_envelope_ap
+
+#: A frame: its video and its position there.
+FrameKey = tuple[str, int]
+#: Where people were detected: video, position of the frame (of Frame A for a pair), δ.
+Key = tuple[str, int, int]
+#: The people of one frame or pair: joints (P, 17, 2) and scores (P,).
+Detections = tuple[Floats, Floats]
+
+_NOBODY: Detections = (np.zeros((0, 17, 2)), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What is scored against: the annotations of one Frame A."""
+
+    video: int  #: index among the evaluated videos
+    poses: TruePoses
+    ignore_regions: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Average precision of one method at one δ in the eight columns of Table 1, percent."""
+
+    ap: Floats  #: (8,)
+    samples: Floats  #: (resamples, 8)
+    frames: int
+    videos: int
+
+
+def evaluate_pose(
+    videos: Sequence[Video],
+    pairs: pd.DataFrame,
+    single_frame: pd.DataFrame,
+    dimofs: pd.DataFrame,
+    neck: Literal["shoulders", "head_bottom"],
+    paper: Paper,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every method at every δ of the validation pairs.
+
+    videos: any splits, `val` is used. pairs: columns split, video, frame_a, frame_b, delta. single_frame: detections on
+    the validation frames (delta 0); dimofs: detections of the validation pairs (frame = Frame A); both with columns
+    video, frame, delta, score and joints (34 numbers: the 17 PoseTrack18 slots, x y, pixels). A person's box score
+    ranks all their joints, as Detect-and-Track exports it.
+
+    Only labelled frames with an annotated person count. Returns two tables in percent, one row for each column of
+    Table 1: (method, delta, joint, ap, ci_low, ci_high, n_frames, n_videos), and the differences to the single-frame
+    baseline (minuend, minuend_delta, subtrahend, subtrahend_delta, joint, difference, ci_low, ci_high).
+
+    Raises DatasetError when pairs or detections do not belong to these videos, or a person has no head box.
+    """
+    frames = {(v.name, i): frame for v in videos if v.split == "val" for i, frame in enumerate(v.frames)}
+    gaps = _pairs_by_delta(pairs, frames)
+    on_frame, on_pair = _by_key(single_frame, "single-frame"), _by_key(dimofs, "DiMoFs")
+    _require_known(on_frame, {(*key, 0) for key in frames}, "single-frame")
+    _require_known(on_pair, {(video, a, delta) for delta in gaps for video, a, _ in gaps[delta]}, "DiMoFs")
+
+    targets = _targets({(video, a): frames[video, a] for rows in gaps.values() for video, a, _ in rows})
+    n_videos = 1 + max(target.video for target in targets.values())
+    weights = resample_weights(n_videos, paper.resamples, seed)
+
+    def score(detections: Mapping[Key, Detections], keys: Iterable[tuple[FrameKey, Key]]) -> _Result:
+        judged = [
+            (target.video, target.poses, predicted_poses(*detections.get(key, _NOBODY), target.ignore_regions, neck))
+            for target, key in ((targets[frame_a], key) for frame_a, key in keys if frame_a in targets)
+        ]
+        rankings = rank_joints(judged, n_videos)
+        ap = np.array([envelope_ap(ranking) for ranking in rankings])
+        samples = np.stack([resampled_envelope_ap(ranking, weights) for ranking in rankings], axis=-1)
+        return _Result(pose_columns(ap), pose_columns(samples), len(judged), len({video for video, *_ in judged}))
+
+    results = {("single_frame", 0): score(on_frame, ((frame_a, (*frame_a, 0)) for frame_a in targets))}
+    for delta, rows in tqdm(gaps.items(), desc="pose AP", unit="δ", disable=None):
+        results["copy", delta] = score(on_frame, (((video, a), (video, b, 0)) for video, a, b in rows))
+        results["dimofs", delta] = score(on_pair, (((video, a), (video, a, delta)) for video, a, _ in rows))
+    return _average_precision(results, paper.confidence), _differences(results, paper.confidence)
+
+
+def _pairs_by_delta(pairs: pd.DataFrame, frames: Mapping[FrameKey, Frame]) -> dict[int, list[tuple[str, int, int]]]:
+    """List the validation pairs (video, A, B) of each δ, sorted: equal scores, as of two copies, keep that order."""
+    val = pairs[pairs["split"] == "val"]
+    unknown = {(video, i) for end in ("frame_a", "frame_b") for video, i in zip(val["video"], val[end], strict=True)}
+    unknown -= frames.keys()
+    if unknown:
+        video, frame = min(unknown)
+        raise DatasetError(f"pairs: {video}, frame {frame} is in no validation video; make the pairs again")
+    return {
+        int(str(delta)): sorted(
+            zip(rows["video"], rows["frame_a"].astype(int), rows["frame_b"].astype(int), strict=True)
+        )
+        for delta, rows in val.groupby("delta", sort=True)
+    }
+
+
+def _by_key(detections: pd.DataFrame, name: str) -> dict[Key, Detections]:
+    missing = {"video", "frame", "delta", "score", "joints"} - set(detections.columns)
+    if missing:
+        raise DatasetError(f"{name} detections: no column {', '.join(sorted(missing))}; predict again")
+    rows: dict[Key, list[int]] = {}
+    keys = zip(detections["video"], detections["frame"], detections["delta"], strict=True)
+    for row, (video, frame, delta) in enumerate(keys):
+        rows.setdefault((str(video), int(frame), int(delta)), []).append(row)
+    joints = np.array(detections["joints"].to_list(), np.float64).reshape(-1, 17, 2)
+    score = detections["score"].to_numpy(np.float64)
+    return {key: (joints[i], score[i]) for key, i in rows.items()}
+
+
+def _require_known(detections: Mapping[Key, Detections], known: set[Key], name: str) -> None:
+    unknown = detections.keys() - known
+    if unknown:
+        video, frame, delta = min(unknown)
+        raise DatasetError(
+            f"{name} detections: {video}, frame {frame}, δ = {delta} is not among the validation pairs; "
+            "they are of another data set or configuration: predict again"
+        )
+
+
+def _targets(frames: Mapping[FrameKey, Frame]) -> dict[FrameKey, _Target]:
+    """Prepare the frames that count, those with an annotated person; the others would only add false positives."""
+    counted = {key: frame for key, frame in sorted(frames.items()) if frame.labelled and frame.people}
+    if not counted:
+        raise DatasetError("validation pairs: no Frame A has an annotated person, so there is nothing to score")
+    names = sorted({video for video, _ in counted})
+    return {
+        (video, position): _Target(names.index(video), _annotations(video, position, frame), frame.ignore_regions)
+        for (video, position), frame in counted.items()
+    }
+
+
+def _annotations(video: str, position: int, frame: Frame) -> TruePoses:
+    people = [person for person in frame.people if person.labelled.any()]
+    for person in people:
+        if person.head_box is None:
+            raise DatasetError(f"{video}, frame {position}, track {person.track_id}: no bbox_head, which PCKh needs")
+    return true_poses(
+        [person.joints for person in people],
+        [person.labelled for person in people],
+        [person.head_box for person in people if person.head_box is not None],
+        frame.ignore_regions,
+    )
+
+
+def _average_precision(results: Mapping[tuple[str, int], _Result], confidence: float) -> pd.DataFrame:
+    rows = []
+    for (method, delta), result in results.items():
+        bounds = percentile_interval(result.samples, confidence)
+        for joint, ap, low, high in zip(POSE_COLUMNS, result.ap, *bounds, strict=True):
+            rows.append((method, delta, joint, ap, low, high, result.frames, result.videos))
+    names = ["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _differences(results: Mapping[tuple[str, int], _Result], confidence: float) -> pd.DataFrame:
+    baseline = results["single_frame", 0]
+    rows = []
+    for (method, delta), result in results.items():
+        if method == "single_frame":
+            continue
+        bounds = percentile_interval(result.samples - baseline.samples, confidence)
+        for joint, difference, low, high in zip(POSE_COLUMNS, result.ap - baseline.ap, *bounds, strict=True):
+            rows.append((method, delta, "single_frame", 0, joint, difference, low, high))
+    names = ["minuend", "minuend_delta", "subtrahend", "subtrahend_delta", "joint", "difference", "ci_low", "ci_high"]
+    return pd.DataFrame(rows, columns=names)

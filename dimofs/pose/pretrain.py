@@ -1,0 +1,92 @@
+"""Chapter `pretrain` (§3): the still-image initialisation, then the single-frame baseline and DiMoFs, both from it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dimofs.config import Config
+from dimofs.datasets.records import Video
+from dimofs.model.pose_detector import PoseDetector
+from dimofs.pairs.loading import Batch, PairLoader, frame_b, nothing, pose_target
+from dimofs.pairs.sampling import PairSampler
+from dimofs.pose.evaluate import evaluate_pose
+from dimofs.pose.predict import predict
+from dimofs.training.checkpoint import start_from
+from dimofs.training.loop import Run, as_input, device, train
+
+#: The networks of the chapter.
+NETWORKS = ("still", "single_frame", "dimofs")
+
+
+def build_detector(config: Config, network: str, *, training: bool = False) -> PoseDetector:
+    """Build one of NETWORKS; only the still-image network in training learns its normalisation."""
+    torch.manual_seed(config.seed)
+    return PoseDetector(config.model, pairs=network == "dimofs", live_norm=training and network == "still")
+
+
+def load_detector(config: Config, network: str, checkpoint: Path) -> PoseDetector:
+    """Build one of NETWORKS with the weights of a checkpoint, in evaluation mode."""
+    detector = build_detector(config, network)
+    start_from(detector, checkpoint, parts=tuple(f"{name}." for name, _ in detector.named_children()))
+    return detector.eval()
+
+
+def batch_losses(detector: PoseDetector) -> Callable[[Batch], dict[str, Tensor]]:
+    """Bind a detector to its losses over batches of Frame A, or of Frames A and B."""
+
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        frames = [as_input(frame, device()) for frame in batch.frames]
+        targets = [{name: value.to(device()) for name, value in labels.items()} for labels in batch.targets]
+        return detector.losses(frames[0], frames[1] if len(frames) == 2 else None, batch.sizes, targets)
+
+    return losses
+
+
+def validation(
+    detector: PoseDetector, config: Config, videos: list[Video], pairs: pd.DataFrame
+) -> Callable[[], dict[str, float]]:
+    """Mean AP at δ = 0 on evenly spaced labelled validation frames, for the training curve."""
+    rows = pairs[(pairs["split"] == "val") & (pairs["delta"] == 0)]
+    rows = rows.iloc[:: max(1, len(rows) // config.pretrain.validation_frames)]
+    point = config.paper.model_copy(update={"resamples": 1})  # the curve has no interval
+
+    def validate() -> dict[str, float]:
+        found = predict(detector, videos, rows, config.model, config.pose.batch_size)
+        table, _ = evaluate_pose(videos, rows, found, found, config.pose.neck, point, config.seed)
+        mean = table[(table["method"] == "single_frame") & (table["joint"] == "mean")]
+        return {"val_map": mean["ap"].item()}
+
+    return validate
+
+
+def pretrain(
+    config: Config,
+    network: str,
+    data: tuple[list[Video], pd.DataFrame],
+    validation_data: tuple[list[Video], pd.DataFrame],
+    initial: Path | None,
+    run: Run,
+) -> None:
+    """Train one of NETWORKS on the train split of `data` (videos, pair index).
+
+    The single-frame baseline and DiMoFs start from the same `initial` checkpoint and see the same Frames A with the
+    same changes in the same order, for the same number of steps (fair comparisons); they differ in Frame B alone.
+    """
+    videos, pairs = data
+    detector = build_detector(config, network, training=True)
+    if initial is not None:
+        start_from(detector, initial, parts=("backbone.", "rpn.", "roi_heads."))
+    loader = PairLoader(
+        videos,
+        PairSampler(pairs, "train", config.seed),
+        config.model,
+        config.pretrain.augmentation,
+        target=pose_target,
+        beside=frame_b if network == "dimofs" else nothing,
+        seed=config.seed,
+    )
+    schedule = config.pretrain.still if network == "still" else config.pretrain.pose
+    train(detector, batch_losses(detector), loader, schedule, run, validation(detector, config, *validation_data))

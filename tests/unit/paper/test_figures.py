@@ -1,0 +1,198 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+
+from dimofs.paper.figures import figure6, figure7, save
+
+WIDE, NARROW = tuple(range(-10, 11)), (-2, -1, 0, 1, 2)
+
+
+def pose_tables(deltas=WIDE):
+    single = [("single_frame", 0, 68.0)]
+    curves = [(m, d, 68 - k * abs(d)) for m, k in (("copy", 6.0), ("dimofs", 0.6)) for d in deltas]
+    table = pd.DataFrame(
+        [(m, d, joint, ap, ap - 2, ap + 3, 864, 24) for m, d, ap in single + curves for joint in ("head", "mean")],
+        columns=["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos"],
+    )
+    differences = pd.DataFrame(
+        [(m, d, "single_frame", 0, "mean", ap - 68, ap - 70, ap - 67) for m, d, ap in curves],
+        columns=[
+            "minuend",
+            "minuend_delta",
+            "subtrahend",
+            "subtrahend_delta",
+            "joint",
+            "difference",
+            "ci_low",
+            "ci_high",
+        ],
+    )
+    return table, differences
+
+
+def sweep(deltas=tuple(range(0, 41, 2)), trainings=("control", "dimofs")):
+    rows = [
+        (t, d, 50 - i - abs(d - 14) / 4, 45.0, 55.0, 4704, min(d / 40, 1), d * (1 - d / 60))
+        for i, t in enumerate(trainings)
+        for d in deltas
+    ]
+    names = ["training", "delta", "map", "ci_low", "ci_high", "n_frames", "clamped_fraction", "mean_effective_delta"]
+    return pd.DataFrame(rows, columns=names)
+
+
+DRAWINGS = {
+    "figure6": lambda: figure6(*pose_tables(), "embedded data, PoseTrack18 layout"),
+    "figure6_narrow": lambda: figure6(*pose_tables(NARROW), "embedded data, PoseTrack18 layout"),
+    "figure7": lambda: figure7(sweep(), "embedded data, JHMDB layout"),
+    "figure7_all": lambda: figure7(sweep(trainings=("dimofs", "control", "control_frozen")), "JHMDB, split 1"),
+    "figure7_narrow": lambda: figure7(sweep((0, 2, 4)), "embedded data, JHMDB layout"),
+}
+
+
+def drawn(axes, marker):
+    """Points of every line of the axes with this marker, by its colour."""
+    lines = [line for line in axes.lines if line.get_marker() == marker and len(line.get_xdata())]
+    return {to_hex(line.get_markeredgecolor()): np.c_[line.get_xdata(), line.get_ydata()].tolist() for line in lines}
+
+
+def words(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+class TestFigure6:
+    def test_curves_are_the_tables(self):
+        axes = DRAWINGS["figure6"]().axes[0]
+        assert list(drawn(axes, "o").values()) == [[[d, 68 - 0.6 * abs(d)] for d in WIDE]]
+        assert list(drawn(axes, "s").values()) == [[[d, 68 - 6 * abs(d)] for d in WIDE]]
+        level = [line for line in axes.lines if line.get_linestyle() == "--"]
+        assert [list(line.get_ydata()) for line in level] == [[68, 68]]
+
+    def test_the_papers_values_are_open_diamonds_on_no_line(self):
+        axes = DRAWINGS["figure6"]().axes[0]
+        points = sorted(point for points in drawn(axes, "D").values() for point in points)
+        assert points == [[-10, 7.6], [-10, 58.0], [0, 64.1], [0, 66.3], [10, 7.6], [10, 58.0]]
+        for line in axes.lines:
+            if line.get_marker() == "D":
+                assert line.get_linestyle() == "None"
+                assert line.get_markerfacecolor() == "white"
+
+    def test_bands_are_the_intervals(self):
+        axes = DRAWINGS["figure6"]().axes[0]
+        extents = [band.get_paths()[0].get_extents() for band in axes.collections]
+        assert [(e.x0, e.x1) for e in extents] == [(-10, 10)] * 3
+        assert [(e.y0, e.y1) for e in extents] == [(66, 71), (6, 71), (60, 71)]
+
+    def test_changes_with_intervals_stand_beside_the_papers(self):
+        texts = words(DRAWINGS["figure6"]().axes[1])
+        rows = [texts[i : i + 3] for i, text in enumerate(texts) if text.startswith("δ =") or text == "mAP"]
+        assert rows == [
+            ["δ = −10", "−6.0 [−8.0, −5.0]", "−6.1"],
+            ["δ = 0", "0.0 [−2.0, +1.0]", "+2.2"],
+            ["δ = +10", "−6.0 [−8.0, −5.0]", "−6.1"],
+            ["δ = −10", "−60.0 [−62.0, −59.0]", "−56.5"],
+            ["δ = +10", "−60.0 [−62.0, −59.0]", "−56.5"],
+            ["mAP", "68.0 [66.0, 71.0]", "64.1"],
+        ]
+
+    def test_a_narrower_sweep_shows_the_papers_values_at_0_alone(self):
+        figure = DRAWINGS["figure6_narrow"]()
+        assert sorted(p for points in drawn(figure.axes[0], "D").values() for p in points) == [[0, 64.1], [0, 66.3]]
+        assert "−56.5" not in words(figure.axes[1])
+
+    def test_names_the_data(self):
+        text = " ".join(words(DRAWINGS["figure6"]().axes[1])).replace("\n", " ")
+        assert "Ours: embedded data, PoseTrack18 layout; 24 videos, 864 labelled frames" in text
+        assert "PoseTrack17" in text
+
+
+class TestFigure7:
+    def test_curves_are_the_table_with_a_ring_at_each_peak(self):
+        axes = DRAWINGS["figure7"]().axes[0]
+        control, dimofs = (
+            sweep().query("training == @t")[["delta", "map"]].to_numpy().tolist() for t in ("control", "dimofs")
+        )
+        curves = [
+            np.c_[line.get_xdata(), line.get_ydata()].tolist() for line in axes.lines if len(line.get_xdata()) > 2
+        ]
+        assert curves == [dimofs, control]
+        rings = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+        assert [(*line.get_xdata(), *line.get_ydata()) for line in rings] == [(14, 49), (14, 50)]
+
+    def test_the_papers_columns_of_table_3_are_open_diamonds(self):
+        axes = DRAWINGS["figure7"]().axes[0]
+        points = sorted(point for points in drawn(axes, "D").values() for point in points)
+        assert points == [[0, 44.3], [0, 49.6], [10, 44.7], [10, 54.4]]
+
+    def test_the_papers_peak_is_a_place_without_a_value(self):
+        axes = DRAWINGS["figure7"]().axes[0]
+        assert [list(line.get_xdata()) for line in axes.lines if line.get_linestyle() == ":"] == [[12, 12]]
+        assert words(axes) == ["the paper's peak"]
+        assert not [line for line in DRAWINGS["figure7_narrow"]().axes[0].lines if line.get_linestyle() == ":"]
+
+    def test_clamping_is_drawn_and_said(self):
+        figure = DRAWINGS["figure7"]()
+        strip = figure.axes[2]
+        corners = strip.collections[0].get_paths()[0].vertices
+        assert [20, 50] in corners.tolist()
+        assert strip.get_xlim() == figure.axes[0].get_xlim()
+        assert "at δ = 40 B is 13.3 frames away" in " ".join(words(figure.axes[1])).replace("\n", " ")
+
+    def test_a_training_without_a_place_in_the_paper_is_drawn_by_its_own_name(self):
+        figure = figure7(sweep(trainings=("dimofs", "mine", "yours")), "JHMDB")
+        assert {"DiMoFs training", "mine", "yours"} <= set(words(figure.axes[1]))
+        colours = {line.get_color() for line in figure.axes[0].lines if len(line.get_xdata()) > 2}
+        assert len(colours) == 3
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_every_word_is_inside_the_figure_and_covers_no_other(name):
+    figure = DRAWINGS[name]()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    width, height = canvas.get_width_height()
+    texts = [text for axes in figure.axes for text in (*axes.texts, axes.xaxis.label, axes.yaxis.label)]
+    shown = {text: text.get_window_extent(canvas.get_renderer()) for text in texts if text.get_text()}
+    for text, box in shown.items():
+        assert box.x0 >= 0, text
+        assert box.y0 >= 0, text
+        assert box.x1 <= width, text
+        assert box.y1 <= height, text
+    panel = [box for text, box in shown.items() if text in figure.axes[1].texts]
+    for first, second in itertools.combinations(panel, 2):
+        assert not first.padded(-1.5).overlaps(second.padded(-1.5))
+
+
+@pytest.mark.parametrize("name", ["figure6", "figure7"])
+def test_files_are_the_same_byte_for_byte_and_hold_no_date(name, tmp_path, monkeypatch):
+    written = []
+    for round_, stamp in enumerate(("0", "1700000000")):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", stamp)
+        pdf, png = tmp_path / f"{round_}.pdf", tmp_path / f"{round_}.png"
+        save(DRAWINGS[name](), pdf, png)
+        written.append((pdf.read_bytes(), png.read_bytes()))
+    assert written[0] == written[1]
+    assert b"CreationDate" not in written[0][0]
+    assert written[0][0].startswith(b"%PDF")
+    assert written[0][1].startswith(b"\x89PNG")
+
+
+def test_text_in_the_pdf_is_text(tmp_path):
+    save(DRAWINGS["figure6"](), tmp_path / "f.pdf", tmp_path / "f.png")
+    content = (tmp_path / "f.pdf").read_bytes()
+    assert b"/FontFile2" in content  # embedded TrueType outlines
+    assert b"/Type3" not in content
+
+
+def test_the_callers_style_neither_changes_the_figure_nor_is_changed(tmp_path):
+    import matplotlib as mpl
+
+    save(DRAWINGS["figure7"](), tmp_path / "a.pdf", tmp_path / "a.png")
+    with mpl.rc_context({"font.size": 20, "axes.grid": True, "lines.linewidth": 9}):
+        save(DRAWINGS["figure7"](), tmp_path / "b.pdf", tmp_path / "b.png")
+        assert mpl.rcParams["font.size"] == 20
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()

@@ -1,0 +1,128 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dimofs.actions.ablations import ActionTraining, Column
+from dimofs.actions.evaluate import PAPER_DIFFERENCES
+from dimofs.datasets.records import DatasetError
+from dimofs.metrics import POSE_COLUMNS
+from dimofs.paper.tables import table1, table3, table3_differences
+
+
+def average_precision():
+    rows = [
+        (method, delta, joint, base + delta + j, base + delta + j - 1, base + delta + j + 2, 30, 4)
+        for method, base in (("single_frame", 50.0), ("copy", 20.0), ("dimofs", 60.0))
+        for delta in ((0,) if method == "single_frame" else (-1, 0, 1))
+        for j, joint in enumerate(POSE_COLUMNS)
+    ]
+    return pd.DataFrame(rows, columns=["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos"])
+
+
+def differences():
+    rows = [
+        (method, delta, "single_frame", 0, joint, base + delta + j, base + j - 3, base + j + 4)
+        for method, base in (("copy", -30.0), ("dimofs", 10.0))
+        for delta in (-1, 0, 1)
+        for j, joint in enumerate(POSE_COLUMNS)
+    ]
+    names = ["minuend", "minuend_delta", "subtrahend", "subtrahend_delta", "joint", "difference", "ci_low", "ci_high"]
+    return pd.DataFrame(rows, columns=names)
+
+
+class TestTable1:
+    table = table1(average_precision(), differences(), "embedded data")
+
+    def test_columns_and_rows(self):
+        names = ["method", "joint", "paper_ap", "ap", "ci_low", "ci_high", "n_frames", "n_videos", "dataset"]
+        assert list(self.table.columns) == names
+        assert self.table["method"].tolist() == ["single_frame"] * 8 + ["dimofs"] * 8 + ["difference"] * 8
+        assert self.table["joint"].tolist() == list(POSE_COLUMNS) * 3
+        assert set(self.table["dataset"]) == {"embedded data"}
+
+    def test_the_papers_rows_are_verbatim(self):
+        paper = self.table["paper_ap"].to_numpy().reshape(3, 8)
+        assert paper[0].tolist() == [72.8, 75.6, 65.3, 54.3, 63.5, 60.9, 51.8, 64.1]
+        assert paper[1].tolist() == [75.2, 78.5, 66.8, 56.0, 66.7, 62.7, 54.0, 66.3]
+        assert paper[2].tolist() == [2.4, 2.9, 1.5, 1.7, 3.2, 1.8, 2.2, 2.2]
+
+    def test_ours_is_at_delta_0(self):
+        ours = self.table["ap"].to_numpy().reshape(3, 8)
+        np.testing.assert_array_equal(ours, np.array([[50.0], [60.0], [10.0]]) + np.arange(8))
+        np.testing.assert_array_equal(self.table["ci_low"][:16], self.table["ap"][:16] - 1)
+
+    def test_the_gain_has_its_own_paired_interval(self):
+        gain = self.table[self.table["method"] == "difference"]
+        np.testing.assert_array_equal(gain["ci_low"], gain["ap"] - 3)
+        np.testing.assert_array_equal(gain["ci_high"], gain["ap"] + 4)
+        assert (gain["n_frames"] == 30).all()
+        assert (gain["n_videos"] == 4).all()
+
+
+def ablation(name, motion="offsets", dimofs=False, inflated=False, delta=0, paper_map=50.0):
+    training = ActionTraining("t", "still", motion, motion == "offsets", inflated)
+    return Column(name, training, dimofs, None if inflated else delta, paper_map)
+
+
+ABLATIONS = [
+    ablation("1", "none", inflated=True, paper_map=43.8),
+    ablation("5", "flow", delta=10, paper_map=50.6),
+    ablation("6", dimofs=True, delta=10, paper_map=54.4),
+    ablation("3 (frozen)", delta=10, paper_map=44.7),
+]
+SCORED = pd.DataFrame(
+    {
+        "column": ["6", "5", "3 (frozen)", "1"],
+        "training": "t",
+        "delta": [10, 10, 10, None],
+        "map": [60.25, 50.5, 40.0, 30.0],
+        "ci_low": [58.0, 48.0, 38.0, 28.0],
+        "ci_high": [62.0, 52.0, 42.0, 32.0],
+        "n_frames": 100,
+    }
+)
+
+
+class TestTable3:
+    def test_the_file(self):
+        lines = table3(ABLATIONS, SCORED).to_csv(index=False).splitlines()
+        assert lines == [
+            "column,dimofs_training,optical_flow,inflated_3d,delta,paper_map,map,ci_low,ci_high,n_frames",
+            "1,no,no,yes,,43.8,30.0,28.0,32.0,100",
+            "5,no,yes,no,10,50.6,50.5,48.0,52.0,100",
+            "6,yes,no,no,10,54.4,60.25,58.0,62.0,100",
+            "3 (frozen),no,no,no,10,44.7,40.0,38.0,42.0,100",
+        ]
+
+    def test_numbered_columns_alone_are_read_from_a_file_as_numbers(self):
+        numbered = SCORED.iloc[[0, 1, 3]]
+        read = pd.read_csv(io.StringIO(numbered.to_csv(index=False)))
+        assert table3(ABLATIONS[:3], read)["map"].tolist() == [30.0, 50.5, 60.25]
+
+    def test_a_column_that_was_not_scored(self):
+        with pytest.raises(DatasetError, match=r"no value for column 6, 3 \(frozen\) of the ablations"):
+            table3(ABLATIONS, SCORED.iloc[[1, 3]])
+
+
+class TestTable3Differences:
+    def make(self, *pairs):
+        rows = [(a, b, 5.3, 7.0, 4.0, 9.0) for a, b in pairs]
+        names = ["minuend", "subtrahend", "paper_difference", "difference", "ci_low", "ci_high"]
+        return table3_differences(pd.DataFrame(rows, columns=names))
+
+    def test_columns(self):
+        table = self.make(("4", "2"))
+        assert table.to_csv(index=False).splitlines() == [
+            "difference,meaning,paper_difference,map_difference,ci_low,ci_high",
+            '4 − 2,"DiMoFs training, δ = 0",5.3,7.0,4.0,9.0',
+        ]
+
+    def test_every_difference_of_the_paper_has_a_meaning_of_its_own(self):
+        assert self.make(*PAPER_DIFFERENCES)["meaning"].nunique() == len(PAPER_DIFFERENCES)
+
+    def test_a_second_reading_is_named(self):
+        table = self.make(("6", "3 (frozen)"), ("3 (frozen)", "2 (frozen)"))
+        assert table["difference"].tolist() == ["6 − 3 (frozen)", "3 (frozen) − 2 (frozen)"]
+        assert table["meaning"].str.endswith(" (frozen)").all()

@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dimofs import statistics
+from dimofs.metrics import Ranking, envelope_ap, trapezoid_ap
+from dimofs.statistics import (
+    percentile_interval,
+    resample_weights,
+    resampled_envelope_ap,
+    resampled_trapezoid_ap,
+)
+
+AREAS = [(envelope_ap, resampled_envelope_ap), (trapezoid_ap, resampled_trapezoid_ap)]
+
+
+def repeated(ranking, weights):
+    """The ranking of a test set in which each video stands as often as its weight says."""
+    times = np.asarray(weights, int)
+    return Ranking(
+        np.repeat(ranking.correct, times[ranking.video]),
+        np.repeat(ranking.video, times[ranking.video]),
+        ranking.positives * times,
+    )
+
+
+@st.composite
+def rankings(draw, largest=25):
+    size, videos = draw(st.integers(0, largest)), draw(st.integers(1, 4))
+    correct = np.array(draw(st.lists(st.booleans(), min_size=size, max_size=size)), bool)
+    video = np.array(draw(st.lists(st.integers(0, videos - 1), min_size=size, max_size=size)), np.int64)
+    missed = np.array(draw(st.lists(st.integers(0, 3), min_size=videos, max_size=videos)))
+    return Ranking(correct, video, missed + np.bincount(video[correct], minlength=videos))
+
+
+def large_ranking(videos=24, size=2000, seed=0):
+    random = np.random.default_rng(seed)
+    correct = random.random(size) < np.linspace(0.95, 0.1, size)
+    video = random.integers(0, videos, size)
+    return Ranking(correct, video, np.bincount(video[correct], minlength=videos) + 3)
+
+
+class TestWeights:
+    def test_every_resample_draws_as_many_videos_as_there_are(self):
+        weights = resample_weights(24, 500, seed=0)
+        assert weights.shape == (500, 24)
+        assert (weights.sum(axis=1) == 24).all()
+        assert (weights == weights.round()).all()
+
+    def test_every_video_is_drawn_equally_often(self):
+        mean = resample_weights(5, 20_000, seed=1).mean(axis=0)
+        np.testing.assert_allclose(mean, 1, atol=0.03)  # four standard errors
+
+    def test_the_seed_decides(self):
+        np.testing.assert_array_equal(resample_weights(9, 50, 3), resample_weights(9, 50, 3))
+        assert (resample_weights(9, 50, 3) != resample_weights(9, 50, 4)).any()
+
+
+class TestInterval:
+    def test_by_hand(self):
+        low, high = percentile_interval(np.arange(101.0), 0.9)
+        assert (float(low), float(high)) == pytest.approx((5, 95))
+
+    def test_columns_are_separate(self):
+        samples = np.stack([np.arange(101.0), 10 * np.arange(101.0)], axis=-1)
+        low, high = percentile_interval(samples, 0.8)
+        assert low.tolist() == pytest.approx([10, 100])
+        assert high.tolist() == pytest.approx([90, 900])
+
+    def test_resamples_without_the_value_are_left_out(self):
+        samples = np.stack([np.append(np.arange(101.0), [np.nan] * 30), np.full(131, np.nan)], axis=-1)
+        low, high = percentile_interval(samples, 0.9)
+        assert (low[0], high[0]) == pytest.approx((5, 95))
+        assert np.isnan(low[1])
+        assert np.isnan(high[1])
+
+    def test_covers_the_truth_about_as_often_as_it_says(self):
+        """Means of 40 videos from a known law: the 90 % interval holds the true mean in nine of ten repetitions."""
+        random = np.random.default_rng(0)
+        weights = resample_weights(40, 500, seed=0) / 40
+        held = 0
+        for _ in range(400):
+            low, high = percentile_interval(weights @ random.exponential(1, 40), 0.9)
+            held += low <= 1 <= high
+        assert 0.84 <= held / 400 <= 0.94
+
+
+@pytest.mark.parametrize(("plain", "resampled"), AREAS)
+class TestResampledAreas:
+    @given(ranking=rankings())
+    def test_weights_of_one_give_the_plain_value(self, plain, resampled, ranking):
+        weights = np.ones((2, len(ranking.positives)))
+        np.testing.assert_allclose(resampled(ranking, weights), [plain(ranking)] * 2, atol=1e-9)
+
+    @given(ranking=rankings(), data=st.data())
+    def test_weights_equal_repeated_videos(self, plain, resampled, ranking, data):
+        videos = len(ranking.positives)
+        rows = data.draw(
+            st.lists(st.lists(st.integers(0, 4), min_size=videos, max_size=videos), min_size=1, max_size=4)
+        )
+        expected = [plain(repeated(ranking, row)) for row in rows]
+        np.testing.assert_allclose(resampled(ranking, np.array(rows, float)), expected, atol=1e-9)
+
+    def test_equals_the_resampled_test_set_at_full_size(self, plain, resampled):
+        ranking, weights = large_ranking(), resample_weights(24, 40, seed=0)
+        expected = [plain(repeated(ranking, row)) for row in weights]
+        np.testing.assert_allclose(resampled(ranking, weights), expected, atol=1e-9)
+
+    def test_many_resamples_equal_each_alone(self, plain, resampled, monkeypatch):
+        ranking, weights = large_ranking(), resample_weights(24, 300, seed=0)
+        together = resampled(ranking, weights)
+        monkeypatch.setattr(statistics, "_CELLS", 1)
+        np.testing.assert_allclose(resampled(ranking, weights), together, rtol=1e-12)
+
+    def test_differences_of_paired_resamples_vary_less_than_of_unpaired_ones(self, plain, resampled):
+        """Some videos are hard for both methods; drawn for both at once they cancel in the difference."""
+        random = np.random.default_rng(0)
+        video = random.integers(0, 24, 2000)
+        chance = np.linspace(0.2, 0.9, 24)[video]
+        worse, better = (Ranking(random.random(2000) < chance + gain, video, np.full(24, 90)) for gain in (0, 0.05))
+        here, elsewhere = resample_weights(24, 400, seed=0), resample_weights(24, 400, seed=1)
+        paired = resampled(better, here) - resampled(worse, here)
+        unpaired = resampled(better, here) - resampled(worse, elsewhere)
+        assert paired.mean() > 0
+        assert paired.std() < 0.5 * unpaired.std()
+
+    def test_no_detection_at_all(self, plain, resampled):
+        nothing = Ranking(np.zeros(0, bool), np.zeros(0, np.int64), np.array([2, 1]))
+        assert resampled(nothing, np.array([[1.0, 1.0], [2.0, 0.0]])).tolist() == [0, 0]
+
+    def test_no_correct_detection(self, plain, resampled):
+        wrong = Ranking(np.zeros(3, bool), np.array([0, 1, 1]), np.array([2, 1]))
+        assert resampled(wrong, np.array([[1.0, 1.0], [2.0, 0.0]])).tolist() == [0, 0]
+
+
+class TestVanishing:
+    """The rule of the plain value holds in a resample that drew no video with an annotation."""
+
+    ranking = Ranking(np.array([True, False]), np.array([0, 1]), np.array([1, 0, 0]))
+    weights = np.array([[3.0, 0, 0], [0, 3, 0], [0, 0, 3]])  # both videos with detections, one, none
+
+    def test_envelope(self):
+        np.testing.assert_array_equal(resampled_envelope_ap(self.ranking, self.weights), [100, np.nan, 0])
+
+    def test_trapezoid(self):
+        np.testing.assert_array_equal(resampled_trapezoid_ap(self.ranking, self.weights), [100, np.nan, np.nan])
+
+
+def test_the_interval_of_an_average_precision_narrows_with_more_videos():
+    widths = []
+    for videos in (6, 24, 96):
+        ranking = large_ranking(videos, size=100 * videos)
+        low, high = percentile_interval(resampled_envelope_ap(ranking, resample_weights(videos, 400, 0)), 0.95)
+        assert low <= envelope_ap(ranking) <= high
+        widths.append(high - low)
+    assert widths[0] > widths[1] > widths[2]
