@@ -4,4 +4,4 @@ __version__ = "0.1.0"
 
 
 class DimofsError(Exception):
-    """An error of the input or the machine that one message explains; the command line prints it without a traceback."""
+    """An error that one message explains; the command line prints it without a traceback."""

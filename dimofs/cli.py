@@ -74,7 +74,7 @@ def pairs_index(name: str, config: ConfigFile, dataset: Dataset, out: Out) -> No
     from dimofs.pairs.index import pair_index
 
     settings = load_config(config)
-    deltas = {
+    deltas: dict[str, dict[str, tuple[int, ...]]] = {
         "stills": {"train": (0,)},
         "posetrack18": {
             "train": settings.pairs.posetrack18_train.values(),

@@ -66,7 +66,9 @@ class StillsSize(Section):
 class JhmdbSize(Section):
     """Size of the embedded data set in the JHMDB layout."""
 
-    clips_per_class: int = Field(ge=3, description="clips of each of the 21 classes; a third of them test in each split")
+    clips_per_class: int = Field(
+        ge=3, description="clips of each of the 21 classes; a third of them test in each split"
+    )
     min_frames: int = Field(ge=2, description="frames of the shortest clip")
     max_frames: int = Field(ge=2, description="frames of the longest clip")
 
@@ -81,7 +83,7 @@ class Datasets(Section):
 
 
 class Pairs(Section):
-    """Chapter `pairs`: every δ for which pairs are listed. A train range also serves the random draw of §5 (A9, A28)."""
+    """Chapter `pairs`: every δ for which pairs are listed. Training draws from a train range (§5, A9, A28)."""
 
     posetrack18_train: DeltaRange
     posetrack18_val: DeltaRange
@@ -100,7 +102,9 @@ class Model(Section):
     image_size: int = Field(ge=64, description="short side that frames are resized to, pixels")
     image_max_size: int = Field(ge=64, description="bound on the long side, pixels")
     box_features: int = Field(ge=8, description="width of the two-layer box head; 1024 in the paper")
-    keypoint_layers: tuple[int, ...] = Field(min_length=1, description="channels of the keypoint head's 3×3 convolutions")
+    keypoint_layers: tuple[int, ...] = Field(
+        min_length=1, description="channels of the keypoint head's 3×3 convolutions"
+    )
     proposals_train: int = Field(ge=1, description="RPN proposals kept in training")
     proposals_test: int = Field(ge=1, description="RPN proposals kept at test time")
     rois_per_image: int = Field(ge=1, description="RoIs sampled per image for the box loss")
@@ -138,7 +142,7 @@ class Augmentation(Section):
 
 
 class Pretrain(Section):
-    """Chapter `pretrain` (§3): still-image initialisation, then single-frame baseline and DiMoFs from the same weights."""
+    """Chapter `pretrain` (§3): still-image initialisation; from it, single-frame baseline and DiMoFs."""
 
     still: Training = Field(description="still-image initialisation (A12)")
     pose: Training = Field(description="shared by the single-frame baseline and DiMoFs: equal budgets by construction")
@@ -166,7 +170,9 @@ class Actions(Section):
     training: Training = Field(description="shared by every column of Table 3")
     augmentation: Augmentation
     mlp_features: int = Field(ge=8, description="width of the appearance and the motion MLP; 1024 in the paper")
-    scale_offsets_by_stride: bool = Field(description="offsets in pixels of the frame instead of their level's (A15, A26)")
+    scale_offsets_by_stride: bool = Field(
+        description="offsets in pixels of the frame instead of their level's (A15, A26)"
+    )
     inflated_frames: Literal[3] = Field(description="frames of the inflated 3-D baseline (A30)")
     flow: Farneback
     batch_size: int = Field(ge=1, description="pairs a forward pass at test time")

@@ -57,8 +57,9 @@ def detect_actions(
                 motion = network.motion([level[rows] for level in features], window.features([b for _, b in part]))
             elif plan.motion == "flow":
                 assert frames is not None
-                a, b = (frames[[pair[side] for pair in part]] for side in (0, 1))
-                motion = [level.to(target) for level in flow_levels(a, b, config.actions.flow)]
+                first_frames, second_frames = frames[[a for a, _ in part]], frames[[b for _, b in part]]
+                levels = flow_levels(first_frames, second_frames, config.actions.flow)
+                motion = [level.to(target) for level in levels]
             else:
                 motion = []
             found = network.classify(

@@ -11,7 +11,7 @@ from dimofs.actions.flow import flow_levels
 from dimofs.config import Config
 from dimofs.datasets.records import JHMDB_CLASSES, Video
 from dimofs.model.action_localizer import ActionLocalizer, inflate
-from dimofs.pairs.loading import Batch, PairLoader, action_target, frame_b, neighbours
+from dimofs.pairs.loading import Batch, PairLoader, action_target, neighbours, second_frame
 from dimofs.pairs.sampling import PairSampler
 from dimofs.training.checkpoint import start_from
 from dimofs.training.loop import Run, as_input, device, train
@@ -46,8 +46,9 @@ def batch_losses(
         flow = None
         frames = batch.frames
         if plan.motion == "flow":
-            flow = [level.to(target) for level in flow_levels(*frames, config.actions.flow)]
-            frames = frames[:1]
+            frame_a, frame_b = frames
+            flow = [level.to(target) for level in flow_levels(frame_a, frame_b, config.actions.flow)]
+            frames = (frame_a,)
         targets = [{name: value.to(target) for name, value in labels.items()} for labels in batch.targets]
         return network.losses(tuple(as_input(frame, target) for frame in frames), flow, batch.sizes, targets)
 
@@ -65,7 +66,7 @@ def train_localizer(
         config.model,
         config.actions.augmentation,
         target=action_target,
-        beside=neighbours if plan.inflated_3d else frame_b,
+        beside=neighbours if plan.inflated_3d else second_frame,
         seed=config.seed,
     )
     train(network, batch_losses(network, config, plan), loader, config.actions.training, run)

@@ -101,7 +101,7 @@ class ActionLocalizer(nn.Module):
         return {**rpn_losses, **roi_losses}
 
     def propose(self, features: list[Tensor], sizes: Sizes) -> tuple[list[Tensor], list[Tensor]]:
-        """Compute what all δ of a Frame A share: per frame, proposals (R, 4) and the appearance branch's output (R, F)."""
+        """Compute what all δ of a Frame A share: per frame, proposals (R, 4) and the appearance MLP's output (R, F)."""
         levels = pyramid(features)
         proposals, _ = self.rpn(image_list(features, sizes), levels)
         pooled = self.roi_heads.box_roi_pool.appearance(levels, proposals, sizes)
@@ -136,9 +136,8 @@ class InflatedConvolution(nn.Module):
 
     def __init__(self, flat: nn.Conv2d) -> None:
         super().__init__()
-        self.convolution = nn.Conv3d(
-            flat.in_channels, flat.out_channels, 3, stride=(1, *flat.stride), padding=1, bias=False
-        )
+        stride = (1, flat.stride[0], flat.stride[1])
+        self.convolution = nn.Conv3d(flat.in_channels, flat.out_channels, 3, stride=stride, padding=1, bias=False)
         with torch.no_grad():
             self.convolution.weight.zero_()
             self.convolution.weight[:, :, 1] = flat.weight

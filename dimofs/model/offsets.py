@@ -16,8 +16,8 @@ class Offsets(nn.Module):
         self.predictors = nn.ModuleList(
             nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False) for _ in range(scales)
         )
-        for predictor in self.predictors:
-            nn.init.zeros_(predictor.weight)
+        for weight in self.predictors.parameters():
+            nn.init.zeros_(weight)
 
     def forward(self, features_a: list[Tensor], features_b: list[Tensor]) -> list[Tensor]:
         """Predict one displacement for every channel and position of Frame A's grid.
@@ -38,8 +38,8 @@ class Resampling(nn.Module):
     def __init__(self, channels: int, scales: int = 4) -> None:
         super().__init__()
         self.mix = nn.ModuleList(nn.Conv2d(channels, channels, 1, bias=False) for _ in range(scales))
-        for convolution in self.mix:
-            nn.init.dirac_(convolution.weight)
+        for weight in self.mix.parameters():
+            nn.init.dirac_(weight)
 
     def forward(self, features_b: list[Tensor], offsets: list[Tensor] | None) -> list[Tensor]:
         """Compute g^(s) from f_B^(s).

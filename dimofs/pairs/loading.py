@@ -47,8 +47,9 @@ def read_frame(frame: Frame) -> Image:
     return np.ascontiguousarray(image[:, :, ::-1])
 
 
-def network_scale(height: int, width: int, model: Model) -> float:
+def network_scale(image: Image, model: Model) -> float:
     """Zoom that brings a frame's short side to `image_size` without its long side passing `image_max_size`."""
+    height, width = image.shape[:2]
     return min(model.image_size / min(height, width), model.image_max_size / max(height, width))
 
 
@@ -169,7 +170,7 @@ def action_target(
 Target = Callable[[Video, int, float, Change | None, tuple[int, int]], dict[str, Tensor]]
 
 
-def frame_b(draw: Draw, length: int) -> list[int]:
+def second_frame(draw: Draw, length: int) -> list[int]:
     """Frame B beside Frame A: what a network of pairs sees."""
     return [draw.frame_b]
 
@@ -219,7 +220,7 @@ class PairLoader:
             video = self._videos[draw.video]
             positions = [draw.frame_a, *self._beside(draw, len(video.frames))]
             images = [read_frame(video.frames[position]) for position in positions]
-            scale = network_scale(*images[0].shape[:2], self._model)
+            scale = network_scale(images[0], self._model)
             images = [resize(image, scale) for image in images]
             height, width = images[0].shape[:2]
             change = Change.draw(
@@ -239,6 +240,6 @@ def load_frames(video: Video, positions: Sequence[int], model: Model) -> tuple[T
     from the file's pixels to the network's.
     """
     images = [read_frame(video.frames[position]) for position in positions]
-    scale = network_scale(*images[0].shape[:2], model)
+    scale = network_scale(images[0], model)
     images = [resize(image, scale) for image in images]
     return as_tensor(images), [image.shape[:2] for image in images], scale

@@ -10,7 +10,7 @@ from torch import Tensor
 from dimofs.config import Config
 from dimofs.datasets.records import Video
 from dimofs.model.pose_detector import PoseDetector
-from dimofs.pairs.loading import Batch, PairLoader, frame_b, nothing, pose_target
+from dimofs.pairs.loading import Batch, PairLoader, nothing, pose_target, second_frame
 from dimofs.pairs.sampling import PairSampler
 from dimofs.pose.evaluate import evaluate_pose
 from dimofs.pose.predict import predict
@@ -85,7 +85,7 @@ def pretrain(
         config.model,
         config.pretrain.augmentation,
         target=pose_target,
-        beside=frame_b if network == "dimofs" else nothing,
+        beside=second_frame if network == "dimofs" else nothing,
         seed=config.seed,
     )
     schedule = config.pretrain.still if network == "still" else config.pretrain.pose

@@ -1,7 +1,7 @@
 """The training loop (A13): every network of the project is optimised here.
 
-Each step reseeds torch from (seed, step) and each batch is a function of its step, so all state between two steps is the
-weights, the optimiser's moments and the step's number. A training that was killed and started again therefore ends
+Each step reseeds torch from (seed, step) and each batch is a function of its step, so all state between two steps is
+the weights, the optimiser's moments and the step's number. A training that was killed and started again therefore ends
 with bit-identical weights on the CPU.
 """
 

@@ -12,7 +12,6 @@ from dimofs.pairs.loading import (
     PairLoader,
     action_target,
     as_tensor,
-    frame_b,
     load_frames,
     mirrored,
     neighbours,
@@ -20,6 +19,7 @@ from dimofs.pairs.loading import (
     nothing,
     pose_target,
     read_frame,
+    second_frame,
 )
 from dimofs.pairs.sampling import Draw
 
@@ -56,7 +56,7 @@ def video(tmp_path: Path, joints: np.ndarray) -> Video:
     return Video("v", "train", POSETRACK_JOINTS, tuple(frames), 7)
 
 
-def loader(video: Video, target=pose_target, beside=frame_b, seed: int = 0) -> PairLoader:
+def loader(video: Video, target=pose_target, beside=second_frame, seed: int = 0) -> PairLoader:
     return PairLoader([video], None, MODEL, AUGMENTATION, target=target, beside=beside, seed=seed)
 
 
@@ -115,7 +115,7 @@ def test_action_boxes_flip_with_the_frame(video):
 
 def test_frames_beside_frame_a():
     draw = Draw(0, "v", 0, 2, 2)
-    assert frame_b(draw, 4) == [2]
+    assert second_frame(draw, 4) == [2]
     assert neighbours(draw, 4) == [0, 1]
     assert neighbours(Draw(0, "v", 3, 3, 0), 4) == [2, 3]
     assert nothing(draw, 4) == []
@@ -134,7 +134,7 @@ def test_padding_and_zoom():
     assert tensor.shape == (1, 3, 128, 64)
     assert tensor[0, :, :100, :60].eq(9).all()
     assert not tensor[0, :, 100:].any()
-    assert network_scale(480, 640, MODEL) == pytest.approx(128 / 640)
+    assert network_scale(np.zeros((480, 640, 3), np.uint8), MODEL) == pytest.approx(128 / 640)
 
 
 def test_inference_frames_are_unchanged(video):
