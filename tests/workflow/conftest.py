@@ -1,0 +1,180 @@
+"""Clones of this working tree, and one real run of the smoke scenario through each door, shared by all tests here."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SPY = Path(__file__).parent / "spy"
+SMOKE = "scenarios/smoke"
+sys.path.insert(0, str(ROOT))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fix", action="store_true", help="write the compiled files anew instead of comparing them")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of this folder in one process, so that they share the expensive runs."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if item.path.is_relative_to(Path(__file__).parent):
+                item.add_marker(pytest.mark.xdist_group("workflow"))
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A git repository of its own with this working tree in it; runs happen in its smoke scenario."""
+
+    root: Path
+
+    @property
+    def scenario(self) -> Path:
+        return self.root / SMOKE
+
+    def run(self, *command: str, folder: Path | None = None, check: bool = True, **environment: str) -> str:
+        """Run a command in the scenario; give what it prints, standard error included."""
+        result = subprocess.run(
+            command,
+            cwd=folder or self.scenario,
+            env=_environment() | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if check and result.returncode:
+            raise AssertionError(f"{' '.join(command)} ended with {result.returncode}:\n{result.stdout}")
+        return result.stdout
+
+    def git(self, *arguments: str) -> None:
+        self.run("git", *arguments, folder=self.root)
+
+    def snakemake(self, *arguments: str, check: bool = True, **environment: str) -> str:
+        return self.run("snakemake", "--snakefile", "../../Snakefile", *arguments, check=check, **environment)
+
+    def planned(self, target: str = "all") -> set[str]:
+        """Give the rules that Snakemake would run now."""
+        text = self.snakemake("-n", "--quiet", "rules", "--", target)
+        if "Nothing to be done" in text:
+            return set()
+        lines = text.partition("Job stats:")[2].partition("Reasons:")[0].splitlines()
+        return {line.split()[0] for line in lines if line.split()[1:] and line.split()[1].isdigit()} - {"total", target}
+
+    def stale(self, *targets: str) -> set[str]:
+        """Give the chapters that are not as dvc.lock has them."""
+        return set(json.loads(self.run("dvc", "status", "--json", "--with-deps", *(targets or ["dvc.yaml"]))))
+
+    def hashes(self) -> dict[str, str]:
+        """Give the content of every output."""
+        files = (path for top in ("data", "results") for path in (self.scenario / top).rglob("*") if path.is_file())
+        return {
+            path.relative_to(self.scenario).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+            if path.name not in (".snakemake_timestamp", ".gitignore")
+        }
+
+    def times(self) -> dict[str, int]:
+        """Give the modification time of every output of a rule."""
+        files = [*(self.scenario / "results").rglob("*"), *(self.scenario / "data").glob("*/*")]
+        return {str(path): path.stat().st_mtime_ns for path in files if path.is_file()}
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace text that occurs exactly once in a file of the repository."""
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {name}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def append(self, name: str, text: str) -> None:
+        with (self.root / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    def copy(self, target: Path) -> "Clone":
+        """Copy the whole folder with its clocks, as a backup would."""
+        shutil.copytree(self.root, target, symlinks=True)
+        return Clone(target)
+
+    def clone(self, target: Path) -> "Clone":
+        """`git clone`: the committed files and nothing else."""
+        self.run("git", "clone", "--quiet", str(self.root), str(target), folder=self.root)
+        return Clone(target)
+
+
+def _environment() -> dict[str, str]:
+    """Let commands find the tools of the running Python, and keep them off the user's own settings."""
+    own = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_AUTHOR_NAME": "test",
+        "GIT_AUTHOR_EMAIL": "test@localhost",
+        "GIT_COMMITTER_NAME": "test",
+        "GIT_COMMITTER_EMAIL": "test@localhost",
+    }
+    dropped = ("DVC_", "SNAKEMAKE_", "PYTEST_", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)} | own
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A repository of the working tree: tracked files, and new ones that git does not ignore; no run is recorded."""
+    target = tmp_path_factory.mktemp("source") / "dimofs"
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout.decode()
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    for lock in (*target.glob("scenarios/*/dvc.lock"), target / "dvc.lock"):
+        lock.unlink(missing_ok=True)
+    clone = Clone(target)
+    clone.git("init", "--quiet", "--initial-branch", "main")
+    clone.git("add", "--all")
+    clone.git("commit", "--quiet", "--message", "working tree")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def spied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of records that the verbs of `by_snakemake` left."""
+    return tmp_path_factory.mktemp("spied")
+
+
+@pytest.fixture(scope="session")
+def by_snakemake(tmp_path_factory: pytest.TempPathFactory, source: Clone, spied: Path) -> Clone:
+    """A clone in which Snakemake has made everything. Read only."""
+    clone = source.clone(tmp_path_factory.mktemp("snakemake") / "dimofs")
+    command = ("snakemake", "--cores", "8", "--directory", SMOKE, "all")
+    log = clone.run(*command, folder=clone.root, DIMOFS_SPY=str(spied), PYTHONPATH=f"{SPY}{os.pathsep}{ROOT}")
+    (clone.root / "run.log").write_text(log, encoding="utf-8")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def by_dvc(tmp_path_factory: pytest.TempPathFactory, source: Clone) -> Clone:
+    """Another clone in which `dvc repro` has made everything; committed, and pushed to a DVC remote. Read only."""
+    clone = source.clone(tmp_path_factory.mktemp("dvc") / "dimofs")
+    clone.run("dvc", "repro")
+    clone.run("dvc", "remote", "add", "--default", "store", str(tmp_path_factory.mktemp("remote")))
+    clone.git("add", "--all")
+    clone.git("commit", "--quiet", "--message", "a run")
+    clone.run("dvc", "push", "dvc.yaml")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def restored(tmp_path_factory: pytest.TempPathFactory, by_dvc: Clone) -> Clone:
+    """A fresh clone of `by_dvc` after `make restore`. Read only."""
+    clone = by_dvc.clone(tmp_path_factory.mktemp("restored") / "dimofs")
+    clone.run(sys.executable, "-m", "workflow.restore", SMOKE, folder=clone.root)
+    return clone

@@ -1,0 +1,61 @@
+"""Files that are made from others: dvc.yaml, the schema, the conda environment, the lock file."""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from packaging.requirements import Requirement
+
+from workflow import compile_dvc, compile_schema
+
+#: Names of packages that conda-forge calls differently.
+CONDA_NAMES = {"torch": "pytorch", "opencv-python": "py-opencv"}
+
+
+def same(path: Path, text: str, fix: bool) -> None:
+    if fix:
+        path.write_text(text, encoding="utf-8")
+    old = path.read_text(encoding="utf-8")
+    if old != text:
+        diff = difflib.unified_diff(old.splitlines(), text.splitlines(), str(path), "compiled", lineterm="")
+        pytest.fail("\n".join(["run pytest tests/workflow/test_compiled.py --fix", *diff]), pytrace=False)
+
+
+@pytest.mark.parametrize("scenario", compile_dvc.scenarios(), ids=lambda path: path.name)
+def test_dvc_yaml_is_compiled_from_the_snakefile(scenario: Path, request: pytest.FixtureRequest) -> None:
+    same(scenario / "dvc.yaml", compile_dvc.compiled(scenario), request.config.getoption("--fix", default=False))
+
+
+def test_schema_is_compiled_from_the_models(request: pytest.FixtureRequest) -> None:
+    same(compile_schema.PATH, compile_schema.compiled(), request.config.getoption("--fix", default=False))
+
+
+def test_conda_environment_has_the_bounds_of_pyproject() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    wanted += [entry for extra in project["project"]["optional-dependencies"].values() for entry in extra]
+    bounds = {CONDA_NAMES.get(entry.name, entry.name): entry.specifier for entry in map(Requirement, wanted)}
+    bounds["python"] = Requirement(f"python{project['project']['requires-python']}").specifier
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    found = {entry.name: entry.specifier for entry in map(Requirement, environment["dependencies"])}
+    assert found.pop("pip", None) is not None
+    assert found == bounds
+
+
+def test_lock_pins_every_requirement_with_hashes_and_names_no_host() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for trace in ("://", "-index-url", "--find-links", "--trusted-host"):
+        assert trace not in text, f"requirements.lock names a host: {trace}"
+    entries = [entry for entry in re.split(r"\n(?=\S)", text) if not entry.startswith("#")]
+    assert all(re.match(r"[\w.\-\[\]]+==\S+", entry) and "--hash=sha256:" in entry for entry in entries)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(e for extra in project["optional-dependencies"].values() for e in extra)]
+    pinned = {
+        match["name"]: match["version"] for match in re.finditer(r"^(?P<name>[\w.\-]+)==(?P<version>\S+)", text, re.M)
+    }
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(pinned[requirement.name]), requirement

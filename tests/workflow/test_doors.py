@@ -1,0 +1,262 @@
+"""One DAG, two doors: Snakemake and DVC make the same, believe each other, and never take an old file for a new one."""
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, SMOKE, Clone
+
+import dimofs.config
+from dimofs.config import load_config
+
+#: Outputs that `results/table3.csv` does not need: what is still missing after it was the only target.
+NOT_FOR_TABLE3 = (
+    "results/pretrain/single_frame.*", "results/pose/*", "results/actions/*_sweep.parquet", "results/actions/sweep.csv",
+    "results/table1.csv", "results/figure*",
+)  # fmt: skip
+CONFIDENCE = (f"{SMOKE}/config/config.yaml", "confidence: 0.95", "confidence: 0.5")
+AVERAGE_PRECISION = "results/pose/average_precision.csv"
+#: Rules that read the confidence, and those that read what they write.
+JUDGES = {"evaluate_poses", "evaluate_columns", "evaluate_sweep"}
+PAPER = {"table1", "table3", "figure6", "figure7"}
+EVERY_RULE = JUDGES | PAPER | {
+    "render", "list_pairs", "train_still", "train_pose", "train_actions",
+    "predict_poses", "predict_columns", "predict_sweep",
+}  # fmt: skip
+
+
+def records(clone: Clone) -> Iterator[dict[str, object]]:
+    """Give what Snakemake has recorded about every job of a clone."""
+    seen = {}
+    for path in (clone.scenario / ".snakemake/metadata").rglob("*"):
+        if path.is_file():
+            record = json.loads(path.read_text(encoding="utf-8"))
+            seen[record["shellcmd"]] = record
+    yield from seen.values()
+
+
+def test_both_doors_make_the_same(by_snakemake: Clone, by_dvc: Clone) -> None:
+    left, right = by_snakemake.hashes(), by_dvc.hashes()
+    assert left.keys() == right.keys()
+    assert [name for name in left if left[name] != right[name]] == []
+    assert {"results/table1.csv", "results/table3.csv", "results/figure6.pdf", "results/figure7.png"} <= left.keys()
+
+
+def test_after_dvc_snakemake_has_nothing_to_do(by_dvc: Clone) -> None:
+    assert by_dvc.planned() == set()
+
+
+def locked_outputs(clone: Clone) -> dict[str, object]:
+    lock = yaml.safe_load((clone.scenario / "dvc.lock").read_text(encoding="utf-8"))
+    return {name: stage["outs"] for name, stage in lock["stages"].items()}
+
+
+def test_adopt_records_what_snakemake_made(by_snakemake: Clone, by_dvc: Clone, tmp_path: Path) -> None:
+    """The recipe of the Makefile, in the smoke scenario."""
+    clone = by_snakemake.copy(tmp_path / "adopted")
+    recipe = re.search(r"^adopt:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert recipe is not None
+    before = clone.times()
+    for line in recipe[1].replace("snakemake", "snakemake --snakefile ../../Snakefile").splitlines():
+        clone.run(*shlex.split(line))
+    assert clone.times() == before
+    assert clone.stale() == set()
+    assert locked_outputs(clone) == locked_outputs(by_dvc)
+    assert "up to date" in clone.run("dvc", "repro", "--dry")
+
+
+def test_jobs_never_claim_more_cpus_than_there_are(by_snakemake: Clone) -> None:
+    """`--cores 8` is what the README says, whatever the machine has."""
+    cpus = len(os.sched_getaffinity(0))
+    jobs = [(record["starttime"], record["endtime"]) for record in records(by_snakemake)]
+    assert len(jobs) > 20
+    at_once = [sum(start <= moment < end for start, end in jobs) for moment, _ in jobs]
+    assert max(at_once) <= cpus
+
+
+def test_no_strays(by_snakemake: Clone) -> None:
+    lines = by_snakemake.snakemake("--list-untracked", "--quiet").splitlines()
+    assert [line for line in lines if line.startswith(("data/", "results/"))] == []
+
+
+def test_every_job_leaves_a_log_and_a_benchmark(by_snakemake: Clone) -> None:
+    for record in records(by_snakemake):
+        for name in record["log"]:
+            assert (by_snakemake.scenario / name).is_file()
+    assert len(list((by_snakemake.scenario / "logs/benchmarks").rglob("*.jsonl"))) == len(list(records(by_snakemake)))
+
+
+def test_report_shows_every_table_and_figure(by_snakemake: Clone, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    by_snakemake.snakemake("--report", str(page), "--", "all")
+    text = page.read_text(encoding="utf-8")
+    for title in ("Table 1", "Table 3", "Figure 6", "Figure 7"):
+        assert title in text
+    assert "ERROR/3" not in text
+
+
+# -- what a verb really reads and loads, against what its rule declares
+
+
+def spied_jobs(spied: Path, clone: Clone) -> Iterator[tuple[dict[str, list[str]], set[str]]]:
+    """Pair what was spied on each verb with the parameters that its job recorded."""
+    recorded = {}
+    for record in records(clone):
+        parameters = [yaml.safe_load(value) for value in record["params"]]
+        flat = [entry for value in parameters for entry in ([value] if isinstance(value, str) else value)]
+        recorded[str(record["shellcmd"]).partition(" > ")[0]] = set(flat)
+    found = [json.loads(path.read_text()) for path in spied.glob("*.json")]
+    assert len(found) >= len(recorded) > 20
+    for record in found:
+        yield record, recorded[shlex.join(["dimofs", *record["command"]])]
+
+
+def test_rules_record_all_code_that_their_verbs_load(spied: Path, by_snakemake: Clone) -> None:
+    for record, parameters in spied_jobs(spied, by_snakemake):
+        files = {entry.partition("=")[0] for entry in parameters if entry.startswith("dimofs/")}
+        loaded = {name.replace(".", "/") for name in record["modules"] if name != "dimofs.config"}
+        missing = [name for name in loaded if not {f"{name}.py", f"{name}/__init__.py"} & files]
+        assert missing == [], record["command"]
+
+
+def test_rules_record_all_settings_that_their_verbs_read(spied: Path, by_snakemake: Clone) -> None:
+    sections = {type(section).__name__: name for name, section in load_config(ROOT / "config/config.yaml")}
+    for record, parameters in spied_jobs(spied, by_snakemake):
+        declared = {entry.partition("=")[0] for entry in parameters}
+        for key in record["keys"]:
+            owner, _, field = key.partition(".")
+            if key != "Config.seed" and owner not in sections:
+                continue  # a section itself, or what lies deeper than one: its parent is on record too
+            names = [field] if field != "*" else list(getattr(dimofs.config, owner).model_fields)
+            for name in names:
+                read = "seed" if owner == "Config" else f"{sections[owner]}.{name}"
+                assert any(f"{entry}.".startswith(f"{read}.") for entry in declared), (record["command"], read)
+
+
+# -- partial runs
+
+
+def test_dvc_completes_a_partial_run_without_repeating_it(by_snakemake: Clone, by_dvc: Clone, tmp_path: Path) -> None:
+    clone = by_snakemake.copy(tmp_path / "partial")
+    for pattern in NOT_FOR_TABLE3:
+        for path in clone.scenario.glob(pattern):
+            path.unlink()
+    before = clone.times()
+    assert str(clone.scenario / "results/table3.csv") in before
+    clone.run("dvc", "repro")
+    after = clone.times()
+    assert {name: after[name] for name in before} == before
+    assert clone.hashes() == by_dvc.hashes()
+
+
+# -- edits of the code
+
+
+def test_a_comment_reruns_nothing(restored: Clone, tmp_path: Path) -> None:
+    clone = restored.copy(tmp_path / "comment")
+    for name in ("datasets/posetrack.py", "pose/predict.py", "training/loop.py"):
+        clone.append(f"dimofs/{name}", "\n# A comment changes nothing.\n")
+    assert clone.planned() == set()
+    before = clone.times()
+    assert clone.stale("pose") == {"pairs", "pretrain", "pose"}
+    clone.run("dvc", "repro", "pose")
+    assert clone.times() == before
+    assert clone.stale("pose") == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("paper/figures.py", {"figure6", "figure7"}),
+        ("actions/evaluate.py", {"evaluate_columns", "evaluate_sweep", "table3", "figure7"}),
+        ("datasets/synthetic/write.py", EVERY_RULE),
+    ],
+)
+def test_a_change_of_logic_reruns_what_depends_on_it(
+    restored: Clone, tmp_path: Path, name: str, rules: set[str]
+) -> None:
+    clone = restored.copy(tmp_path / "logic")
+    clone.append(f"dimofs/{name}", "\n_CHANGED = True\n")
+    assert clone.planned() == rules
+
+
+# -- clone, pull, restore
+
+
+def test_restore_leaves_nothing_to_do(restored: Clone, by_dvc: Clone) -> None:
+    assert restored.hashes() == by_dvc.hashes()
+    assert restored.planned() == set()
+    assert "up to date" in restored.run("dvc", "repro", "--dry")
+
+
+def test_restore_after_an_edit_reruns_only_what_the_edit_touches(by_dvc: Clone, tmp_path: Path) -> None:
+    clone = by_dvc.clone(tmp_path / "edited")
+    clone.edit(*CONFIDENCE)
+    clone.run(sys.executable, "-m", "workflow.restore", SMOKE, folder=clone.root)
+    assert clone.planned() == JUDGES | PAPER
+
+
+def test_without_restore_nothing_is_believed(by_dvc: Clone, tmp_path: Path) -> None:
+    clone = by_dvc.clone(tmp_path / "pulled")
+    clone.run("dvc", "pull", "dvc.yaml")
+    text = clone.snakemake("-n", "--quiet", "rules", "--", "all")
+    assert "were not made here" in text
+    assert "make restore" in text
+    assert "render" in clone.planned()
+
+
+# -- the worst fault of the two tools together: an edited parameter locked with outputs of the old one
+
+
+@pytest.fixture(scope="module")
+def intervals(restored: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """The table before and after the edit, both made honestly."""
+    clone = restored.copy(tmp_path_factory.mktemp("honest") / "dimofs")
+    before = (clone.scenario / AVERAGE_PRECISION).read_bytes()
+    clone.edit(*CONFIDENCE)
+    clone.snakemake("--cores", "8", AVERAGE_PRECISION)
+    after = (clone.scenario / AVERAGE_PRECISION).read_bytes()
+    assert before != after
+    return before, after
+
+
+def locked_confidence(clone: Clone) -> float:
+    lock = yaml.safe_load((clone.scenario / "dvc.lock").read_text(encoding="utf-8"))
+    return float(lock["stages"]["pose"]["params"]["config/config.yaml"]["paper"]["confidence"])
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["the fault without the guard", "the guard"])
+def test_clone_pull_edit_repro(by_dvc: Clone, intervals: tuple[bytes, bytes], tmp_path: Path, guarded: bool) -> None:
+    clone = by_dvc.clone(tmp_path / "clone")
+    clone.run("dvc", "pull", "dvc.yaml")
+    if not guarded:
+        clone.edit("Snakefile", "distrust_outputs(workflow)\n", "")
+    for moment, pattern in enumerate(("data/datasets/*.csv", "data/pairs/*", "results/pretrain/*", "results/pose/*")):
+        for path in clone.scenario.glob(pattern):  # the clocks happen to be in order, so they say nothing
+            os.utime(path, (1e9 + moment, 1e9 + moment))
+    clone.edit(*CONFIDENCE)
+    clone.run("dvc", "repro", "pose")
+    assert locked_confidence(clone) == 0.5
+    assert clone.stale("pose") == set()
+    assert (clone.scenario / AVERAGE_PRECISION).read_bytes() == intervals[guarded]
+
+
+def test_checkout_of_another_commit_then_edit(restored: Clone, intervals: tuple[bytes, bytes], tmp_path: Path) -> None:
+    """Snakemake still holds the record of the newer commit, whose parameter the edit brings back."""
+    clone = restored.copy(tmp_path / "checkout")
+    clone.edit(*CONFIDENCE)
+    clone.run("dvc", "repro", "pose")
+    clone.git("commit", "--quiet", "--all", "--message", "another confidence")
+    clone.git("checkout", "--quiet", "HEAD~1")
+    clone.run("dvc", "checkout", "dvc.yaml")
+    assert (clone.scenario / AVERAGE_PRECISION).read_bytes() == intervals[0]
+    clone.edit(*CONFIDENCE)
+    clone.run("dvc", "repro", "pose")
+    assert (clone.scenario / AVERAGE_PRECISION).read_bytes() == intervals[1]
+    assert locked_confidence(clone) == 0.5

@@ -1,0 +1,129 @@
+"""The hash of a verb's code: blind to comments, alert to logic, complete."""
+
+from pathlib import Path
+
+import pytest
+
+from workflow import fingerprint as module
+
+CLI = '''
+"""Doc."""
+import sys
+from typing import TYPE_CHECKING
+
+from dimofs.config import load_config
+
+if TYPE_CHECKING:
+    from dimofs.typing_only import Thing
+
+SCALE = 2
+
+
+def first(name: str) -> None:
+    """Doc."""
+    from dimofs.task import run
+
+    run(_read(name) * SCALE)  # comment
+
+
+def second() -> None:
+    from dimofs.other import go
+
+    go()
+
+
+def _read(name):
+    from dimofs.sub import reader
+
+    return reader(load_config(name))
+'''
+FILES = {
+    "dimofs/__init__.py": "",
+    "dimofs/cli.py": CLI,
+    "dimofs/config.py": "def load_config(name):\n    return name\n",
+    "dimofs/task.py": 'def run(value):\n    """Doc."""\n    from dimofs import lazy\n    return lazy\n',
+    "dimofs/lazy.py": "X = 1\n",
+    "dimofs/other.py": "def go():\n    pass\n",
+    "dimofs/typing_only.py": "class Thing:\n    pass\n",
+    "dimofs/sub/__init__.py": "from dimofs.sub.inner import reader\n",
+    "dimofs/sub/inner.py": "def reader(value):\n    return value\n",
+    "dimofs/sub/reference.csv": "a,b\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    return tmp_path
+
+
+def fingerprint(verb: str) -> dict[str, str]:
+    for cached in (module._cli, module._code, module._file):
+        cached.cache_clear()
+    return module.fingerprint(verb)
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> object:
+    yield
+    for cached in (module._cli, module._code, module._file):
+        cached.cache_clear()
+
+
+def edit(tree: Path, name: str, old: str, new: str) -> None:
+    text = (tree / name).read_text(encoding="utf-8")
+    assert old in text
+    (tree / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_it_follows_every_import_of_the_verb_and_no_other(tree: Path) -> None:
+    assert set(fingerprint("first")) == {
+        "dimofs/__init__.py", "dimofs/cli.py", "dimofs/task.py", "dimofs/lazy.py",
+        "dimofs/sub/__init__.py", "dimofs/sub/inner.py", "dimofs/sub/reference.csv",
+    }  # fmt: skip
+    assert set(fingerprint("second")) == {"dimofs/__init__.py", "dimofs/cli.py", "dimofs/other.py"}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("dimofs/cli.py", "# comment", "# another"),
+        ("dimofs/cli.py", '"""Doc."""\n    from', '"""Other."""\n\n    from'),
+        ("dimofs/cli.py", "name: str", "name: object"),
+        ("dimofs/cli.py", "    go()", "    go(1)"),
+        ("dimofs/task.py", '"""Doc."""', '"""Longer, and\n    over two lines."""'),
+        ("dimofs/task.py", "def run(value):", "\n\ndef run(value):  # why"),
+        ("dimofs/typing_only.py", "pass", "x = 1"),
+        ("dimofs/config.py", "return name", "return [name]"),
+    ],
+)
+def test_it_is_blind_to_what_does_not_run(tree: Path, name: str, old: str, new: str) -> None:
+    before = fingerprint("first")
+    edit(tree, name, old, new)
+    assert fingerprint("first") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("dimofs/cli.py", "SCALE = 2", "SCALE = 3"),
+        ("dimofs/cli.py", "reader(load_config(name))", "reader(name)"),
+        ("dimofs/cli.py", "* SCALE", "+ SCALE"),
+        ("dimofs/lazy.py", "1", "2"),
+        ("dimofs/sub/inner.py", "return value", "return -value"),
+        ("dimofs/sub/reference.csv", "a", "c"),
+    ],
+)
+def test_it_sees_what_runs(tree: Path, name: str, old: str, new: str) -> None:
+    before = fingerprint("first")
+    edit(tree, name, old, new)
+    after = fingerprint("first")
+    assert {key for key in before if before[key] != after[key]} == {name}
+
+
+def test_a_verb_that_is_not_there_is_an_error(tree: Path) -> None:
+    with pytest.raises(ValueError, match="no verb 'third'"):
+        fingerprint("third")

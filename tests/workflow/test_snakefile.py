@@ -1,0 +1,164 @@
+"""The rules as they stand: what every one of them must have, and how chapters hang together."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from conftest import ROOT, SMOKE
+
+from dimofs.cli import app
+from workflow.compile_dvc import build_dag, chapter
+from workflow.fingerprint import fingerprint
+
+CHAPTERS = ("datasets", "pairs", "pretrain", "pose", "actions", "paper")
+
+
+@pytest.fixture(scope="module")
+def jobs() -> list[Any]:
+    return [job for job in build_dag(ROOT).jobs if chapter(job.rule)]
+
+
+@pytest.fixture(scope="module")
+def rules(jobs: list[Any]) -> list[Any]:
+    """Rules that do work; the others are the targets of chapters."""
+    return list({job.rule.name: job.rule for job in jobs if not job.rule.norun}.values())
+
+
+def test_chapters_are_named_alike_everywhere(jobs: list[Any]) -> None:
+    assert {chapter(job.rule) for job in jobs} == set(CHAPTERS)
+    assert {job.rule.name for job in jobs if job.rule.norun} == set(CHAPTERS)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    assert set(CHAPTERS) == config.keys() - {"seed", "model"}
+    for scenario in (ROOT, ROOT / SMOKE):
+        stages = yaml.safe_load((scenario / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        assert tuple(stages) == CHAPTERS
+
+
+def test_chapters_form_a_dag(jobs: list[Any]) -> None:
+    """A chapter reads from chapters before it only; a rule belongs to one chapter."""
+    makers = {str(path): chapter(job.rule) for job in jobs for path in job.output}
+    for job in jobs:
+        for path in job.input:
+            maker = makers.get(str(path), chapter(job.rule))
+            assert CHAPTERS.index(maker) <= CHAPTERS.index(chapter(job.rule)), (job.rule.name, path)
+    files: dict[str, set[str]] = {}
+    for job in jobs:
+        files.setdefault(job.rule.name, set()).add(str(job.rule.snakefile))
+    assert all(len(where) == 1 for where in files.values())
+
+
+def test_outputs_stay_home(jobs: list[Any]) -> None:
+    for job in jobs:
+        name = chapter(job.rule)
+        homes = [r"results/[^/]+"] if name == "paper" else [rf"(data|results)/{name}/[^/]+"]
+        for path in job.output:
+            assert any(re.fullmatch(home, str(path)) for home in homes), (job.rule.name, path)
+        for path in [*job.log, *([job.benchmark] if job.benchmark else [])]:
+            assert str(path).startswith("logs/"), (job.rule.name, path)
+    outputs = [str(path) for job in jobs for path in job.output]
+    assert len(outputs) == len(set(outputs))
+
+
+def test_every_rule_is_complete(rules: list[Any]) -> None:
+    for rule in rules:
+        assert re.search(r"\((Table|Figure|§)", rule.docstring or ""), f"{rule.name}: a docstring with its place"
+        assert rule.log, f"{rule.name}: log"
+        assert rule.benchmark, f"{rule.name}: benchmark"
+        assert rule.message, f"{rule.name}: message"
+        assert {"mem_mb", "_cores"} <= rule.resources.keys(), f"{rule.name}: threads and mem_mb"
+
+
+def test_every_rule_calls_one_verb_and_says_so_plainly(rules: list[Any]) -> None:
+    for rule in rules:
+        words = rule.shellcmd.split()
+        assert words.count("dimofs") == 1, rule.name
+        assert words[0] == "dimofs", rule.name
+        assert rule.shellcmd.endswith("> {log:q} 2>&1"), f"{rule.name}: what the verb prints goes to the log"
+        for field in re.findall(r"\{(.+?)\}", rule.shellcmd):
+            assert field.endswith(":q") or field == "threads", f"{rule.name}: {field} is not quoted"
+        source = Path(rule.snakefile).read_text(encoding="utf-8")
+        for line in re.findall(r'^\s+"(.+)"$', source.partition("shell:")[2], re.M):
+            assert len(re.findall(r"(?<!\S)--?\w", line)) <= 1, f"{rule.snakefile}: one flag a line, not {line!r}"
+
+
+def test_rules_record_the_code_of_the_verb_that_they_call(jobs: list[Any]) -> None:
+    command = typer.main.get_command(app)
+    for job in jobs:
+        if job.rule.norun:
+            continue
+        verb: Any = command
+        for word in job.rule.shellcmd.split()[1:3]:
+            verb = getattr(verb, "commands", {}).get(word, verb)
+        wanted = {f"{name}={content}" for name, content in fingerprint(inspect.unwrap(verb.callback).__name__).items()}
+        recorded = {value for value in job.params if isinstance(value, str) and value.startswith("dimofs/")}
+        assert recorded == wanted, job.rule.name
+
+
+def test_parameters_name_themselves(jobs: list[Any]) -> None:
+    """Snakemake compares parameters as a set without names: 8 and 16 exchanged would pass unseen."""
+    for job in jobs:
+        for value in job.params:
+            for entry in [value] if isinstance(value, str) else value:
+                assert re.fullmatch(r"[\w./]+=.*", entry), (job.rule.name, entry)
+
+
+def test_reading_the_rules_loads_neither_torch_nor_pandas() -> None:
+    """Every call of Snakemake reads them, and a second `make results/table3.csv` must answer at once."""
+    program = (
+        "import sys\n"
+        "from snakemake.cli import main\n"
+        "for name in ('torch', 'torchvision', 'pandas', 'pyarrow', 'cv2', 'matplotlib', 'sklearn', 'scipy'):\n"
+        "    sys.modules.setdefault(name, None)\n"  # from here on, importing one that Snakemake has not is an error
+        "main(['--list-rules'])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert "train_pose" in result.stdout, result.stderr
+    assert "torch" not in result.stderr
+
+
+def broken(tmp_path: Path, name: str, old: str, new: str) -> str:
+    """Give what Snakemake says where a file of the configuration holds a mistake."""
+    (tmp_path / "config").mkdir()
+    for file in ("config.yaml", "ablations.tsv"):
+        text = (ROOT / SMOKE / "config" / file).read_text(encoding="utf-8")
+        if file == name:
+            assert old in text
+            text = text.replace(old, new, 1)
+        (tmp_path / "config" / file).write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "-n", "--directory", str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert result.returncode != 0
+    assert "Traceback" not in result.stdout
+    return result.stdout
+
+
+CONFIG, ABLATIONS = "config.yaml", "ablations.tsv"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        (CONFIG, "resamples: 200", "resample: 200", ["config/config.yaml", "paper.resample:", "paper.resamples:"]),
+        (CONFIG, "frame_size: 64", "frame_size: large", ["config/config.yaml", "datasets.frame_size"]),
+        (CONFIG, "sweep: [control", "sweep: [controll", ["controll", "control_frozen"]),
+        (
+            ABLATIONS,
+            "dimofs\tflow",
+            "dimofs\tstream",
+            ["ablations.tsv, line", "'motion'", "offsets, flow, none"],
+        ),
+    ],
+    ids=["misspelled key", "wrong type", "unknown training", "bad row"],
+)
+def test_a_mistake_in_the_configuration_is_named(
+    tmp_path: Path, name: str, old: str, new: str, says: list[str]
+) -> None:
+    message = broken(tmp_path, name, old, new)
+    for part in says:
+        assert part in message

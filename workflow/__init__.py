@@ -1,0 +1,1 @@
+"""How the package is launched: rules, and what keeps Snakemake and DVC of one mind."""

@@ -1,0 +1,206 @@
+"""The two-branch action localiser, its ablations and its δ-sweep on JHMDB (§5.1, §6.2).
+
+INPUTS: data/datasets/jhmdb.csv, data/pairs/jhmdb.parquet, results/pretrain/{still,single_frame,dimofs}.safetensors as
+the rows of config/ablations.tsv ask for them.
+OUTPUTS: results/actions/<training>.safetensors, .csv (curve) and .parquet (detections) for every training of the
+sheet, <training>_sweep.parquet for those of `actions.sweep`; columns.csv and differences.csv, the numbers behind
+Table 3, and sweep.csv, those behind Figure 7.
+"""
+
+
+localrules:
+    actions,
+
+
+rule actions:
+    input:
+        expand(
+            "results/actions/{training}{end}",
+            training=TRAININGS,
+            end=[".safetensors", ".csv", ".parquet"],
+        ),
+        expand("results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep),
+        expand("results/actions/{table}.csv", table=["columns", "differences", "sweep"]),
+    message:
+        "the actions are judged"
+
+
+rule train_actions:
+    """Train one localiser; columns of Table 3 that differ in δ alone share it (§5.1, A27, A30)."""
+    input:
+        config=ancient(CONFIG),
+        ablations=ancient(ABLATIONS),
+        dataset="data/datasets/jhmdb.csv",
+        pairs="data/pairs/jhmdb.parquet",
+        initial=lambda wildcards: initial_weights(wildcards.training),
+    output:
+        checkpoint="results/actions/{training}.safetensors",
+        curve="results/actions/{training}.csv",
+    log:
+        "logs/actions/{training}.log",
+    benchmark:
+        "logs/benchmarks/actions/{training}.jsonl"
+    wildcard_constraints:
+        training="|".join(TRAININGS),
+    priority: 1  # the long jobs first, the short ones fill the gaps
+    threads: CHECKED.actions.training.threads
+    resources:
+        mem_mb=3000,
+    params:
+        **settings("seed", "model", "actions"),
+        **code("actions_train"),
+        plan=lambda wildcards: plan(wildcards.training),
+    message:
+        "training the action localiser {wildcards.training}; progress in {log}"
+    shell:
+        "dimofs actions train {wildcards.training:q}"
+        " --config {input.config:q}"
+        " --ablations {input.ablations:q}"
+        " --dataset {input.dataset:q}"
+        " --pairs {input.pairs:q}"
+        " --init {input.initial:q}"
+        " --out {output.checkpoint:q}"
+        " --curve {output.curve:q}"
+        " --resume .resume/actions/{wildcards.training:q}"
+        " > {log:q} 2>&1"
+
+
+rule predict_columns:
+    """Localise actions on the test split at the δ that the columns of Table 3 ask for (§6.2)."""
+    input:
+        config=ancient(CONFIG),
+        ablations=ancient(ABLATIONS),
+        dataset="data/datasets/jhmdb.csv",
+        pairs="data/pairs/jhmdb.parquet",
+        checkpoint="results/actions/{training}.safetensors",
+    output:
+        "results/actions/{training}.parquet",
+    log:
+        "logs/actions/{training}_columns.log",
+    benchmark:
+        "logs/benchmarks/actions/{training}_columns.jsonl"
+    wildcard_constraints:
+        training="|".join(TRAININGS),
+    threads: CHECKED.actions.training.threads
+    resources:
+        mem_mb=3000,
+    params:
+        **settings("model", "actions", "pairs.jhmdb_split"),
+        **code("actions_predict"),
+        plan=lambda wildcards: plan(wildcards.training),
+        deltas=lambda wildcards: column_deltas(wildcards.training),
+    message:
+        "localising actions with {wildcards.training}; progress in {log}"
+    shell:
+        "dimofs actions predict {wildcards.training:q}"
+        " --config {input.config:q}"
+        " --ablations {input.ablations:q}"
+        " --dataset {input.dataset:q}"
+        " --pairs {input.pairs:q}"
+        " --checkpoint {input.checkpoint:q}"
+        " --deltas columns"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule predict_sweep:
+    """Localise actions on the test split at every δ of Figure 7 (§6.2)."""
+    input:
+        config=ancient(CONFIG),
+        ablations=ancient(ABLATIONS),
+        dataset="data/datasets/jhmdb.csv",
+        pairs="data/pairs/jhmdb.parquet",
+        checkpoint="results/actions/{training}.safetensors",
+    output:
+        "results/actions/{training}_sweep.parquet",
+    log:
+        "logs/actions/{training}_sweep.log",
+    benchmark:
+        "logs/benchmarks/actions/{training}_sweep.jsonl"
+    wildcard_constraints:
+        training="|".join(TRAININGS),
+    threads: CHECKED.actions.training.threads
+    resources:
+        mem_mb=3000,
+    params:
+        **settings("model", "actions", "pairs.jhmdb_split"),
+        **code("actions_predict"),
+        plan=lambda wildcards: plan(wildcards.training),
+    message:
+        "localising actions with {wildcards.training} over all δ; progress in {log}"
+    shell:
+        "dimofs actions predict {wildcards.training:q}"
+        " --config {input.config:q}"
+        " --ablations {input.ablations:q}"
+        " --dataset {input.dataset:q}"
+        " --pairs {input.pairs:q}"
+        " --checkpoint {input.checkpoint:q}"
+        " --deltas sweep"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule evaluate_columns:
+    """Score every column of Table 3 by frame-mAP, with paired differences over clips (§6.2)."""
+    input:
+        config=ancient(CONFIG),
+        ablations=ABLATIONS,
+        dataset="data/datasets/jhmdb.csv",
+        pairs="data/pairs/jhmdb.parquet",
+        detections=expand("results/actions/{training}.parquet", training=TRAININGS),
+    output:
+        columns="results/actions/columns.csv",
+        differences="results/actions/differences.csv",
+    log:
+        "logs/actions/evaluate_columns.log",
+    benchmark:
+        "logs/benchmarks/actions/evaluate_columns.jsonl"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        **settings("seed", "paper", "pairs.jhmdb_split"),
+        **code("actions_evaluate_columns"),
+    message:
+        "judging the columns of Table 3"
+    shell:
+        "dimofs actions evaluate-columns"
+        " --config {input.config:q}"
+        " --ablations {input.ablations:q}"
+        " --dataset {input.dataset:q}"
+        " --pairs {input.pairs:q}"
+        " --detections results/actions"
+        " --out {output.columns:q}"
+        " --differences {output.differences:q}"
+        " > {log:q} 2>&1"
+
+
+rule evaluate_sweep:
+    """Score the sweep over δ by frame-mAP, with the share of clamped pairs (§6.2)."""
+    input:
+        config=ancient(CONFIG),
+        dataset="data/datasets/jhmdb.csv",
+        pairs="data/pairs/jhmdb.parquet",
+        detections=expand("results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep),
+    output:
+        "results/actions/sweep.csv",
+    log:
+        "logs/actions/evaluate_sweep.log",
+    benchmark:
+        "logs/benchmarks/actions/evaluate_sweep.jsonl"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        **settings("seed", "actions.sweep", "paper", "pairs.jhmdb_split"),
+        **code("actions_evaluate_sweep"),
+    message:
+        "judging the sweep over δ"
+    shell:
+        "dimofs actions evaluate-sweep"
+        " --config {input.config:q}"
+        " --dataset {input.dataset:q}"
+        " --pairs {input.pairs:q}"
+        " --detections results/actions"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

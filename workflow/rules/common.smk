@@ -1,0 +1,103 @@
+"""Shared by all chapters: the checked configuration, the columns of Table 3, and the parameters that rules record.
+
+Parameters of a rule are strings "name=value", one for each value of the configuration that the verb reads and one for
+each file of code that it runs. Snakemake reruns a job when one of them changes, and its reason names that one.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, workflow.basedir)
+
+from dimofs.actions.ablations import find_training, read_columns
+from dimofs.config import ConfigError, DeltaRange, Pairs, Section, check_config
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from workflow.fingerprint import fingerprint
+from workflow.origin import distrust
+
+CONFIG = "config/config.yaml"
+ABLATIONS = "config/ablations.tsv"
+
+# Jobs run the package of this checkout, which is the one whose code is recorded.
+search_path = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+os.environ.update(PYTHONPATH=search_path)
+
+try:
+    CHECKED = check_config(config, Path(CONFIG))
+    COLUMNS = read_columns(Path(ABLATIONS))
+    for training in CHECKED.actions.sweep:
+        find_training(COLUMNS, training)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+TRAININGS = sorted({column.training.name for column in COLUMNS})
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def settings(*sections: str) -> dict[str, str]:
+    """Give every value of sections of the configuration, such as "seed" or "pretrain.pose", as parameters of a rule."""
+    values = {}
+    for section in sections:
+        value = CHECKED
+        for key in section.split("."):
+            value = getattr(value, key)
+        values |= {name: f"{name}={leaf}" for name, leaf in leaves(section, value)}
+    return values
+
+
+def leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """Walk down a section to its values; a range of δ counts as the δ it stands for."""
+    if isinstance(value, DeltaRange):
+        yield name, value.values()
+    elif isinstance(value, Section):
+        for key in type(value).model_fields:
+            yield from leaves(f"{name}.{key}", getattr(value, key))
+    else:
+        yield name, value
+
+
+def render_settings(dataset: str) -> list[str]:
+    """Give the size of an embedded data set as parameters of the rule that renders it."""
+    return list(settings("datasets.frame_size", f"datasets.{dataset}").values())
+
+
+def pair_settings(dataset: str) -> list[str]:
+    """Give the gaps δ of a data set and the split it is read by; a still image is its own Frame B."""
+    own = [key for key in Pairs.model_fields if key.startswith(f"{dataset}_")]
+    return list(settings(*(f"pairs.{key}" for key in own)).values())
+
+
+def plan(training: str) -> list[str]:
+    """Give what config/ablations.tsv says about a training, except for its columns."""
+    return [f"{name}={value}" for name, value in asdict(find_training(COLUMNS, training)).items()]
+
+
+def column_deltas(training: str) -> list[str]:
+    """Give the δ at which columns of Table 3 test a training."""
+    return sorted({f"delta={column.delta}" for column in COLUMNS if column.training.name == training})
+
+
+def initial_weights(training: str) -> str:
+    """Give the checkpoint that a training starts from."""
+    return f"results/pretrain/{find_training(COLUMNS, training).initial_weights}.safetensors"
+
+
+def code(verb: str) -> dict[str, str]:
+    """Give the code of a verb, named by its function in dimofs/cli.py, as parameters of a rule."""
+    return {name: f"{name}={content}" for name, content in fingerprint(verb).items()}
+
+
+def distrust_outputs(workflow) -> None:
+    """Have outputs made again that were not made here; workflow/origin.py says why."""
+    if not workflow.is_main_process:
+        return
+    unknown = distrust(str(output) for rule in workflow.rules for output in rule.output)
+    if unknown:
+        logger.warning(
+            f"{len(unknown)} outputs were not made here, or have changed since ({unknown[0]}, ...). Nothing tells what "
+            "made them, so they will be made again. `make restore` keeps those that DVC can vouch for."
+        )

@@ -1,0 +1,157 @@
+"""The tables and figures of the paper, each number beside the paper's own.
+
+INPUTS: results/pose/{average_precision,differences}.csv, results/actions/{columns,differences,sweep}.csv,
+config/ablations.tsv.
+OUTPUTS: results/table1.csv, results/table3.csv, results/table3_differences.csv, results/figure6.{pdf,png},
+results/figure7.{pdf,png}.
+"""
+
+
+localrules:
+    paper,
+    table1,
+    table3,
+    figure6,
+    figure7,
+
+
+rule paper:
+    input:
+        rules.all.input,
+    message:
+        "every table and figure of the paper is made"
+
+
+rule table1:
+    """Pose mAP per joint: single frame, copy and DiMoFs (Table 1)."""
+    input:
+        average_precision="results/pose/average_precision.csv",
+        differences="results/pose/differences.csv",
+    output:
+        report(
+            "results/table1.csv",
+            caption="../report/table1.rst",
+            category="§6.1 Pose",
+            labels={"paper": "Table 1", "what": "mAP per joint"},
+        ),
+    log:
+        "logs/paper/table1.log",
+    benchmark:
+        "logs/benchmarks/paper/table1.jsonl"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **code("table1"),
+    message:
+        "writing Table 1"
+    shell:
+        "dimofs paper table1"
+        " --average-precision {input.average_precision:q}"
+        " --differences {input.differences:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule table3:
+    """Frame-mAP of the action localiser and its ablations (Table 3)."""
+    input:
+        ablations=ABLATIONS,
+        columns="results/actions/columns.csv",
+        differences="results/actions/differences.csv",
+    output:
+        table=report(
+            "results/table3.csv",
+            caption="../report/table3.rst",
+            category="§6.2 Actions",
+            labels={"paper": "Table 3", "what": "frame-mAP of the ablations"},
+        ),
+        differences=report(
+            "results/table3_differences.csv",
+            caption="../report/table3.rst",
+            category="§6.2 Actions",
+            labels={"paper": "Table 3", "what": "differences between columns"},
+        ),
+    log:
+        "logs/paper/table3.log",
+    benchmark:
+        "logs/benchmarks/paper/table3.jsonl"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **code("table3"),
+    message:
+        "writing Table 3"
+    shell:
+        "dimofs paper table3"
+        " --ablations {input.ablations:q}"
+        " --columns {input.columns:q}"
+        " --differences {input.differences:q}"
+        " --out {output.table:q}"
+        " --differences-out {output.differences:q}"
+        " > {log:q} 2>&1"
+
+
+rule figure6:
+    """Pose mAP against the time gap δ (Figure 6)."""
+    input:
+        average_precision="results/pose/average_precision.csv",
+        differences="results/pose/differences.csv",
+    output:
+        pdf="results/figure6.pdf",
+        png=report(
+            "results/figure6.png",
+            caption="../report/figure6.rst",
+            category="§6.1 Pose",
+            labels={"paper": "Figure 6", "what": "mAP over δ"},
+        ),
+    log:
+        "logs/paper/figure6.log",
+    benchmark:
+        "logs/benchmarks/paper/figure6.jsonl"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **code("figure6"),
+    message:
+        "drawing Figure 6"
+    shell:
+        "dimofs paper figure6"
+        " --average-precision {input.average_precision:q}"
+        " --differences {input.differences:q}"
+        " --out {output.pdf:q}"
+        " --png {output.png:q}"
+        " > {log:q} 2>&1"
+
+
+rule figure7:
+    """Frame-mAP against the time gap δ (Figure 7)."""
+    input:
+        sweep="results/actions/sweep.csv",
+    output:
+        pdf="results/figure7.pdf",
+        png=report(
+            "results/figure7.png",
+            caption="../report/figure7.rst",
+            category="§6.2 Actions",
+            labels={"paper": "Figure 7", "what": "frame-mAP over δ"},
+        ),
+    log:
+        "logs/paper/figure7.log",
+    benchmark:
+        "logs/benchmarks/paper/figure7.jsonl"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **code("figure7"),
+    message:
+        "drawing Figure 7"
+    shell:
+        "dimofs paper figure7"
+        " --sweep {input.sweep:q}"
+        " --out {output.pdf:q}"
+        " --png {output.png:q}"
+        " > {log:q} 2>&1"

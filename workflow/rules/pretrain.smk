@@ -1,0 +1,94 @@
+"""The pose networks: still-image initialisation, then from the same weights the single-frame baseline and DiMoFs (§3).
+
+INPUTS: data/datasets/{stills,posetrack18}.csv and data/pairs/{stills,posetrack18}.parquet.
+OUTPUTS: results/pretrain/{still,single_frame,dimofs}.safetensors, the checkpoints, and .csv, their training curves.
+A training that was stopped goes on from its resume point in .resume/.
+"""
+
+
+localrules:
+    pretrain,
+
+
+rule pretrain:
+    input:
+        multiext("results/pretrain/still", ".safetensors", ".csv"),
+        multiext("results/pretrain/single_frame", ".safetensors", ".csv"),
+        multiext("results/pretrain/dimofs", ".safetensors", ".csv"),
+    message:
+        "the pose networks are trained"
+
+
+rule train_still:
+    """Train the detector on still images, where the paper starts from COCO weights (§3, A12)."""
+    input:
+        config=ancient(CONFIG),
+        dataset="data/datasets/stills.csv",
+        pairs="data/pairs/stills.parquet",
+        val_dataset="data/datasets/posetrack18.csv",
+        val_pairs="data/pairs/posetrack18.parquet",
+    output:
+        checkpoint="results/pretrain/still.safetensors",
+        curve="results/pretrain/still.csv",
+    log:
+        "logs/pretrain/still.log",
+    benchmark:
+        "logs/benchmarks/pretrain/still.jsonl"
+    threads: CHECKED.pretrain.still.threads
+    resources:
+        mem_mb=3000,
+    params:
+        **settings("seed", "model", "pretrain"),
+        **code("pretrain"),
+    message:
+        "training on still images; progress in {log}"
+    shell:
+        "dimofs pretrain still"
+        " --config {input.config:q}"
+        " --dataset {input.dataset:q}"
+        " --pairs {input.pairs:q}"
+        " --val-dataset {input.val_dataset:q}"
+        " --val-pairs {input.val_pairs:q}"
+        " --out {output.checkpoint:q}"
+        " --curve {output.curve:q}"
+        " --resume .resume/pretrain/still"
+        " > {log:q} 2>&1"
+
+
+rule train_pose:
+    """Train the single-frame baseline or DiMoFs, with equal budgets from equal weights (§3, §6.1)."""
+    input:
+        config=ancient(CONFIG),
+        dataset="data/datasets/posetrack18.csv",
+        pairs="data/pairs/posetrack18.parquet",
+        initial="results/pretrain/still.safetensors",
+    output:
+        checkpoint="results/pretrain/{network}.safetensors",
+        curve="results/pretrain/{network}.csv",
+    log:
+        "logs/pretrain/{network}.log",
+    benchmark:
+        "logs/benchmarks/pretrain/{network}.jsonl"
+    wildcard_constraints:
+        network="single_frame|dimofs",
+    priority: 2  # most of chapter actions waits for dimofs
+    threads: CHECKED.pretrain.pose.threads
+    resources:
+        mem_mb=3000,
+    params:
+        **settings("seed", "model", "pretrain"),
+        **code("pretrain"),
+    message:
+        "training {wildcards.network}; progress in {log}"
+    shell:
+        "dimofs pretrain {wildcards.network:q}"
+        " --config {input.config:q}"
+        " --dataset {input.dataset:q}"
+        " --pairs {input.pairs:q}"
+        " --val-dataset {input.dataset:q}"
+        " --val-pairs {input.pairs:q}"
+        " --init {input.initial:q}"
+        " --out {output.checkpoint:q}"
+        " --curve {output.curve:q}"
+        " --resume .resume/pretrain/{wildcards.network:q}"
+        " > {log:q} 2>&1"
