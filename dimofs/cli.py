@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from dimofs.datasets.records import Video
     from dimofs.training.loop import Run
 
+# Threads that wait for each other by spinning bring a busy machine to a halt; torch reads this when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 datasets_app = typer.Typer(no_args_is_help=True, help="Chapter datasets (§6): render and show the embedded data.")
 pose_app = typer.Typer(no_args_is_help=True, help="Chapter pose (§6.1): predict and judge poses over δ.")
@@ -328,6 +331,17 @@ def figure7(sweep: Table, out: Out, png: Out) -> None:
     from dimofs.paper import figures
 
     figures.save(figures.figure7(pd.read_csv(sweep), ACTION_DATA), out, png)
+
+
+@paper_app.command()
+def training_curves(still: Table, single_frame: Table, dimofs: Table, out: Out, png: Out) -> None:
+    """Draw how the pose networks learn on unseen videos."""
+    import pandas as pd
+
+    from dimofs.paper import figures
+
+    figure = figures.training_curves(pd.read_csv(still), pd.read_csv(single_frame), pd.read_csv(dimofs), POSE_DATA)
+    figures.save(figure, out, png)
 
 
 def _detections(folder: Path, names: list[str]) -> "dict[str, pd.DataFrame]":

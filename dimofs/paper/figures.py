@@ -173,6 +173,38 @@ def figure7(sweep: pd.DataFrame, dataset: str) -> Figure:
     return figure
 
 
+@style.context(_STYLE)
+def training_curves(still: pd.DataFrame, single_frame: pd.DataFrame, dimofs: pd.DataFrame, dataset: str) -> Figure:
+    """Draw how the pose networks learn: mAP at δ = 0 on unseen videos over optimiser steps.
+
+    still, single_frame, dimofs: the curves of `dimofs pretrain`, columns step and val_map (empty between validations).
+    dataset: what they are validated on. The two networks start where the still-image initialisation ends, at step 0.
+    """
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    axes = figure.add_subplot(xlabel="optimiser steps after the still-image initialisation")
+    axes.set_ylabel("mAP at δ = 0 (%)")
+    axes.grid(axis="y")
+    initial = still.dropna(subset="val_map")
+    start = initial["val_map"].iloc[-1]
+    axes.plot(
+        initial["step"] - initial["step"].iloc[-1],
+        initial["val_map"],
+        color=_GREY,
+        marker="v",
+        label=f"still images, where both start: {_number(start)}",
+    )
+    for name, curve, colour, marker in (
+        ("single frame", single_frame, _VERMILION, "s"),
+        ("DiMoFs", dimofs, _BLUE, "o"),
+    ):
+        points = curve.dropna(subset="val_map")
+        steps, values = [0, *points["step"]], [start, *points["val_map"]]
+        axes.plot(steps, values, color=colour, marker=marker, label=f"{name}: {_number(values[-1])} at the end")
+    axes.legend(frameon=False, loc="lower right")
+    axes.set_title(f"Unseen videos of the {dataset}", loc="left", fontsize=9, color=_GREY)
+    return figure
+
+
 def save(figure: Figure, pdf: Path, png: Path) -> None:
     """Write a figure as PDF (vectors, text as text) and as PNG (200 dots an inch); equal figures give equal bytes."""
     with style.context(_STYLE):

@@ -8,7 +8,7 @@ from dimofs.datasets.synthetic.outlines import Outlines
 from dimofs.datasets.synthetic.scene import Scene
 from dimofs.datasets.synthetic.texture import Picture
 
-_SAMPLES = (-0.5, -0.25, 0.0, 0.25, 0.5)  # moments of the exposure
+_SAMPLES = (-0.5, -0.25, 0.25, 0.5)  # moments of the exposure beside its middle, in which the picture is drawn
 _ROOM = 64  # pixels by which the window of noise moves about from frame to frame, at most
 
 
@@ -30,11 +30,11 @@ class Exposure:
         if np.abs(self._motion[frame]).max() > 1:
             # Every pixel averages along its own motion, which is smeared a little so that edges blur to both sides.
             dx, dy = (cv2.blur(cv2.LUT(parts, along), (5, 5)) for along in self._motion[frame])
-            total = np.zeros((size, size, 3), np.float32)
+            total = picture.astype(np.float32)
             for share in _SAMPLES:
                 x, y = self._x + share * dx, self._y + share * dy
                 cv2.accumulate(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), total)
-            picture = cv2.convertScaleAbs(total, alpha=1 / len(_SAMPLES))
+            picture = cv2.convertScaleAbs(total, alpha=1 / (1 + len(_SAMPLES)))
         if self._blur > 0.25:  # less than that changes nothing
             picture = cv2.GaussianBlur(picture, (5, 5), self._blur)
         top, left = self._rng.integers(0, self._room, 2)

@@ -46,16 +46,17 @@ def render(scene: Scene, rng: np.random.Generator) -> Clip:
     joints = np.stack([scene.camera.pixels(scene.camera.view(member.joints)) for member in scene.members], 1)
 
     frames, parts = [], np.empty((len(fixed), size, size), np.uint8)
-    visible = np.empty(joints.shape[:3], bool)
+    rows, columns = _near(joints, size * _FINE)
+    tops = np.empty(rows.shape, np.uint8)  # the parts on top there
     for frame in range(len(fixed)):
         seen = np.zeros((size * _FINE, size * _FINE), np.uint8)
         for solid in order[frame][shapes.drawn[frame, order[frame]]].tolist():
             cv2.fillConvexPoly(seen, fixed[frame, solid], solid + 1, cv2.LINE_8, _SUBPIXEL)
         parts[frame] = seen[::_FINE, ::_FINE]
-        visible[frame] = _visible(joints[frame], seen)
+        tops[frame] = seen[rows[frame], columns[frame]]
         picture = _over(background.draw(frame), shader.layer(frame, seen))
         frames.append(exposure.expose(picture, frame, parts[frame]))
-    return Clip(frames, parts, shapes, corners, joints, visible)
+    return Clip(frames, parts, shapes, corners, joints, _visible(joints, tops, size))
 
 
 class _Shader:
@@ -107,14 +108,18 @@ def _over(picture: Picture, layer: Picture) -> Picture:
     return cv2.add(cv2.multiply(picture, through, scale=1 / 255), cv2.cvtColor(layer, cv2.COLOR_BGRA2BGR))
 
 
-def _visible(joints: Array, seen: Picture) -> NDArray[np.bool_]:
-    """Which joints (M, 21, 2) are inside the frame with parts that they belong to on top of a third of 3 × 3 pixels."""
-    fine = len(seen)
-    inside = ((joints > -0.5) & (joints < fine / _FINE - 0.5)).all(-1)
+def _near(joints: Array, fine: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns (T, M, 21, 9) of the 3 × 3 pixels of the map round every joint, those outside at its edge."""
     place = np.round((joints + 0.5) * _FINE - 0.5)
     offsets = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)])
-    near = np.clip(place[:, :, None] + offsets, 0, fine - 1).astype(np.intp)
-    member, part = np.divmod(seen[near[..., 1], near[..., 0]].astype(np.intp) - 1, len(PARTS))
-    own = member == np.arange(len(joints))[:, None, None]
-    belongs = JOINT_PARTS[np.arange(joints.shape[1])[:, None], np.where(own, part, 0)]
+    near = np.clip(place[..., None, :] + offsets, 0, fine - 1).astype(np.intp)
+    return near[..., 1], near[..., 0]
+
+
+def _visible(joints: Array, tops: Picture, size: int) -> NDArray[np.bool_]:
+    """Which joints (T, M, 21, 2) are inside the frame with parts that they belong to on top of three of nine pixels."""
+    inside = ((joints > -0.5) & (joints < size - 0.5)).all(-1)
+    member, part = np.divmod(tops.astype(np.intp) - 1, len(PARTS))
+    own = member == np.arange(joints.shape[1])[:, None, None]
+    belongs = JOINT_PARTS[np.arange(joints.shape[2])[:, None], np.where(own, part, 0)]
     return inside & ((own & belongs).sum(-1) >= 3)

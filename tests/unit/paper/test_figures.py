@@ -6,7 +6,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from dimofs.paper.figures import figure6, figure7, save
+from dimofs.paper.figures import figure6, figure7, save, training_curves
 
 WIDE, NARROW = tuple(range(-10, 11)), (-2, -1, 0, 1, 2)
 
@@ -196,3 +196,21 @@ def test_the_callers_style_neither_changes_the_figure_nor_is_changed(tmp_path):
         assert mpl.rcParams["font.size"] == 20
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+
+
+def curve(steps, values):
+    rows = [(step, 5.0, np.nan) for step in range(10, steps[-1], 10)]
+    rows += list(zip(steps, [4.0] * len(steps), values, strict=True))
+    return pd.DataFrame(rows, columns=["step", "loss", "val_map"]).sort_values("step")
+
+
+def test_training_curves_start_where_the_still_images_end():
+    figure = training_curves(
+        curve((100, 200), (20.0, 40.0)), curve((50, 100), (45.0, 44.0)), curve((50, 100), (41.0, 46.0)), "embedded data"
+    )
+    still, single_frame, dimofs = (np.c_[line.get_xdata(), line.get_ydata()].tolist() for line in figure.axes[0].lines)
+    assert still == [[-100, 20], [0, 40]]
+    assert single_frame == [[0, 40], [50, 45], [100, 44]]
+    assert dimofs == [[0, 40], [50, 41], [100, 46]]
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels[1:] == ["single frame: 44.0 at the end", "DiMoFs: 46.0 at the end"]
