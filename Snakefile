@@ -22,6 +22,7 @@ rule all:
         "results/table3_differences.csv",
         multiext("results/figure6", ".pdf", ".png"),
         multiext("results/figure7", ".pdf", ".png"),
+        multiext("results/training_curves", ".pdf", ".png"),
     message:
         "every table and figure of the paper is made"
 

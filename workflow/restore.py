@@ -24,10 +24,10 @@ CONFIG = "config/config.yaml"
 
 def restore(scenario: Path) -> list[str]:
     """Fetch the outputs of a scenario, record the chapters that DVC vouches for and give their names."""
+    locked = yaml.safe_load((scenario / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     fetch = "pull" if _run(scenario, "dvc", "remote", "list") else "checkout"
     _run(scenario, "dvc", fetch, "dvc.yaml")
     changes = json.loads(_run(scenario, "dvc", "status", "--json", "dvc.yaml"))
-    locked = yaml.safe_load((scenario / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     vouched = {name: stage for name, stage in locked.items() if _is_vouched(changes.get(name, []))}
     for parameters, chapters in _groups(vouched):
         _record(scenario, parameters, chapters)
@@ -81,4 +81,6 @@ if __name__ == "__main__":
         restored = restore(Path(sys.argv[1] if len(sys.argv) > 1 else "."))
     except subprocess.CalledProcessError as error:
         sys.exit(f"restore: `{' '.join(error.cmd)}` failed; see above")
+    except FileNotFoundError as error:
+        sys.exit(f"restore: {error.filename}: no such file; no run is recorded here yet")
     print(f"restored: {', '.join(restored) or 'nothing'}")

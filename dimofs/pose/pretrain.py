@@ -23,7 +23,6 @@ NETWORKS = ("still", "single_frame", "dimofs")
 
 def build_detector(config: Config, network: str, *, training: bool = False) -> PoseDetector:
     """Build one of NETWORKS; only the still-image network in training learns its normalisation."""
-    torch.manual_seed(config.seed)
     return PoseDetector(config.model, pairs=network == "dimofs", live_norm=training and network == "still")
 
 
@@ -76,6 +75,7 @@ def pretrain(
     same changes in the same order, for the same number of steps (fair comparisons); they differ in Frame B alone.
     """
     videos, pairs = data
+    torch.manual_seed(config.seed)
     detector = build_detector(config, network, training=True)
     if initial is not None:
         start_from(detector, initial, parts=("backbone.", "rpn.", "roi_heads."))

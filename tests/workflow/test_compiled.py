@@ -34,6 +34,15 @@ def test_schema_is_compiled_from_the_models(request: pytest.FixtureRequest) -> N
     same(compile_schema.PATH, compile_schema.compiled(), request.config.getoption("--fix", default=False))
 
 
+def test_every_key_must_be_written_and_is_explained() -> None:
+    """DVC compares what stands in config.yaml: a default filled in by the models would escape it."""
+    schema = yaml.safe_load(compile_schema.compiled())
+    for name, model in {"Config": schema, **schema["$defs"]}.items():
+        assert model["additionalProperties"] is False, name
+        assert set(model["required"]) == set(model["properties"]), name
+        assert model["description"], name
+
+
 def test_conda_environment_has_the_bounds_of_pyproject() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]

@@ -47,7 +47,7 @@ rule train_actions:
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "actions"),
+        **settings("seed", "model", "actions", "pairs.jhmdb_split"),
         **code("actions_train"),
         plan=lambda wildcards: plan(wildcards.training),
     message:

@@ -1,9 +1,9 @@
 """The tables and figures of the paper, each number beside the paper's own.
 
 INPUTS: results/pose/{average_precision,differences}.csv, results/actions/{columns,differences,sweep}.csv,
-config/ablations.tsv.
+results/pretrain/{still,single_frame,dimofs}.csv, config/ablations.tsv.
 OUTPUTS: results/table1.csv, results/table3.csv, results/table3_differences.csv, results/figure6.{pdf,png},
-results/figure7.{pdf,png}.
+results/figure7.{pdf,png}; and results/training_curves.{pdf,png}, which the paper does not show.
 """
 
 
@@ -13,6 +13,7 @@ localrules:
     table3,
     figure6,
     figure7,
+    training_curves,
 
 
 rule paper:
@@ -152,6 +153,41 @@ rule figure7:
     shell:
         "dimofs paper figure7"
         " --sweep {input.sweep:q}"
+        " --out {output.pdf:q}"
+        " --png {output.png:q}"
+        " > {log:q} 2>&1"
+
+
+rule training_curves:
+    """Pose mAP on unseen videos over the steps of training: has the single-frame baseline stopped improving (§6.1)?"""
+    input:
+        still="results/pretrain/still.csv",
+        single_frame="results/pretrain/single_frame.csv",
+        dimofs="results/pretrain/dimofs.csv",
+    output:
+        pdf="results/training_curves.pdf",
+        png=report(
+            "results/training_curves.png",
+            caption="../report/training_curves.rst",
+            category="§6.1 Pose",
+            labels={"paper": "not shown", "what": "mAP over training"},
+        ),
+    log:
+        "logs/paper/training_curves.log",
+    benchmark:
+        "logs/benchmarks/paper/training_curves.jsonl"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **code("training_curves"),
+    message:
+        "drawing the training curves"
+    shell:
+        "dimofs paper training-curves"
+        " --still {input.still:q}"
+        " --single-frame {input.single_frame:q}"
+        " --dimofs {input.dimofs:q}"
         " --out {output.pdf:q}"
         " --png {output.png:q}"
         " > {log:q} 2>&1"

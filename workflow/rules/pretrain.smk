@@ -38,7 +38,7 @@ rule train_still:
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "pretrain"),
+        **settings("seed", "model", "pretrain", "pose.batch_size", "pose.neck"),
         **code("pretrain"),
     message:
         "training on still images; progress in {log}"
@@ -76,7 +76,7 @@ rule train_pose:
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "pretrain"),
+        **settings("seed", "model", "pretrain", "pose.batch_size", "pose.neck"),
         **code("pretrain"),
     message:
         "training {wildcards.network}; progress in {log}"
