@@ -170,18 +170,18 @@ def comparison(ops: dict[str, Op], compared: int, cases: list[tuple[tuple[int, i
     """Make one table; the first op is the reference and the `compared`-th the project's own."""
     names = list(ops)
     ours = names[compared]
-    table = row("threads", "N, C, H, W", "offsets", "pass", *names, f"{names[0]} / {ours}")
+    table = row("threads", "N, C, H, W", "offsets", "pass", *names, "times as fast")
     table += row(*["---"] * (5 + len(names)))
     for threads, shape, kind in [(1, *case) for case in cases] + [(2, *case) for case in cases if case in WIDE]:
-            torch.set_num_threads(threads)
-            tensors = operands(shape, kind)
-            agree(dict(list(ops.items())[: compared + 1]), tensors)
-            rounds = min(300, max(21, 20_000_000 // tensors[0].numel()))
-            for label, job in (("forward", forward), ("forward + backward", forward_backward)):
-                times = milliseconds({name: job(op, tensors) for name, op in ops.items()}, rounds)
-                size = ", ".join(map(str, shape))
-                cells = [cell(times[name]) for name in names]
-                table += row(str(threads), size, kind, label, *cells, ratio(times[names[0]], times[ours]))
+        torch.set_num_threads(threads)
+        tensors = operands(shape, kind)
+        agree(dict(list(ops.items())[: compared + 1]), tensors)
+        rounds = min(300, max(21, 20_000_000 // tensors[0].numel()))
+        for label, job in (("forward", forward), ("forward + backward", forward_backward)):
+            times = milliseconds({name: job(op, tensors) for name, op in ops.items()}, rounds)
+            size = ", ".join(map(str, shape))
+            cells = [cell(times[name]) for name in names]
+            table += row(str(threads), size, kind, label, *cells, ratio(times[names[0]], times[ours]))
     return table
 
 

@@ -70,10 +70,11 @@ def _column(path: Path, line: int, row: dict[str, str]) -> Column:
         return value
 
     def number(name: str) -> float:
+        value = field(name)
         try:
-            return float(field(name))
+            return float(value)
         except ValueError:
-            raise ConfigError(f"{path}, line {line}: field {name!r} must be a number, got {row[name]!r}") from None
+            raise ConfigError(f"{path}, line {line}: field {name!r} must be a number, got {value!r}") from None
 
     def flag(name: str) -> bool:
         return _YES_NO[field(name, tuple(_YES_NO))]
