@@ -41,7 +41,7 @@ def clip(folder: Path, frames: int, labelled: int, height: int, width: int) -> V
     records = []
     for number in range(frames):
         path = folder / f"{number:06d}.jpg"
-        cv2.imwrite(str(path), noise[:, 4 * number : 4 * number + width])
+        cv2.imwrite(str(path), np.roll(noise, -4 * number, 1)[:, :width])
         records.append(Frame(path, first <= number < first + labelled, (), ()))
     return Video("noise", "val", POSETRACK_JOINTS, tuple(records), None)
 

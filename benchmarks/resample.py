@@ -1,6 +1,7 @@
 """Time the resampling against what a user would write otherwise, side by side in one run.
 
-Usage: python benchmarks/resample.py. Prints its tables and puts them between the marks of docs/benchmarks.md.
+Prints its tables and puts them between the marks of docs/benchmarks.md. Run, with threads that wait as the package's do:
+OMP_WAIT_POLICY=PASSIVE python benchmarks/resample.py
 """
 
 import os

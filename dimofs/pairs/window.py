@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dimofs.config import Model
-from dimofs.datasets.records import Video
+from dimofs.datasets.records import DatasetError, Video
 from dimofs.pairs.loading import load_frames
 
 
@@ -29,7 +29,11 @@ class FeatureWindow:
         for start in range(0, len(missing), self._batch_size):
             chunk = missing[start : start + self._batch_size]
             images, sizes, self.scale = load_frames(self._video, chunk, self._model)
-            self.size = sizes[0]
+            self.size = self.size if any(self.size) else sizes[0]
+            if set(sizes) != {self.size}:
+                raise DatasetError(
+                    f"{self._video.name}: frames {chunk[0]} to {chunk[-1]} differ in size from the others"
+                )
             levels = self._encode(images)
             for row, frame in enumerate(chunk):
                 self._features[frame] = [level[row] for level in levels]

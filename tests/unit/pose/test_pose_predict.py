@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -6,7 +7,7 @@ import pytest
 import torch
 
 from dimofs.config import Model, load_config
-from dimofs.datasets.records import POSETRACK_JOINTS, Frame, Video
+from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError, Frame, Video
 from dimofs.model.backbone import both_frames
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.pairs.index import pair_index
@@ -101,6 +102,13 @@ def test_the_single_frame_detector_sees_every_frame(model, video):
     table = predict(PoseDetector(model, pairs=False), [video], wanted, model, batch_size=4)
     assert set(table["frame"]) == set(range(FRAMES))
     assert table["joints"].map(len).eq(34).all()
+
+
+def test_frames_of_another_size_are_refused_by_name(model, video, network, tmp_path):
+    cv2.imwrite(str(tmp_path / "narrow.png"), np.zeros((256, 128, 3), np.uint8))
+    odd = replace(video, frames=(*video.frames[:5], replace(video.frames[5], path=tmp_path / "narrow.png")))
+    with pytest.raises(DatasetError, match=r"v: frames .* differ in size"):
+        predict(network, [odd], pair_index([odd], {"val": (0, 3)}), model, batch_size=2)
 
 
 def test_a_table_without_people_keeps_its_columns(model, video, network):
