@@ -1,6 +1,6 @@
 """Time the resampling against what a user would write otherwise, side by side in one run.
 
-Prints its tables and puts them between the marks of docs/benchmarks.md. Run with threads that wait passively:
+Prints its tables and puts them between the marks of docs/benchmarks.md. Run, with threads waiting as in the package:
 OMP_WAIT_POLICY=PASSIVE python benchmarks/resample.py
 """
 

@@ -38,7 +38,7 @@ rule predict_poses:
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "pose.batch_size", "pose.threads"),
+        **settings("model", "pose.batch_size", "pose.threads"),
         **code("pose_predict"),
     message:
         "predicting poses with {wildcards.method}; progress in {log}"
