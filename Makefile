@@ -52,7 +52,7 @@ adopt: $(READY) ## record in dvc.lock what Snakemake made
 restore: $(READY) ## after git clone or git checkout: fetch what dvc.lock names and have Snakemake trust it
 	python -m workflow.restore
 
-smoke: $(READY) ## the whole DAG at toy size, about a minute
+smoke: $(READY) ## the whole DAG at toy size, some minutes
 	snakemake --cores 8 --directory scenarios/smoke all
 
 test: check ## every check and test

@@ -93,7 +93,7 @@ class Change:
         moved = cv2.warpAffine(
             image, self.matrix, (width, height), borderMode=cv2.BORDER_CONSTANT, borderValue=[FILL] * 3
         )
-        moved = cv2.convertScaleAbs(moved, alpha=self.gain, beta=self.bias) if self.gain > 0 else moved
+        moved = cv2.convertScaleAbs(moved, alpha=self.gain, beta=self.bias)
         return np.ascontiguousarray(moved[:, ::-1] if self.flip else moved)
 
     def points(self, points: NDArray[np.float32], width: int) -> NDArray[np.float32]:
