@@ -6,13 +6,14 @@ Heavy imports stand inside the verbs, so that `dimofs --help` and light verbs st
 import hashlib
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dimofs import DimofsError
-from dimofs.config import Config, load_config
+from dimofs.config import Config, Section, load_config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ app.add_typer(paper_app, name="paper")
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="the scenario's config.yaml")]
 Dataset = Annotated[Path, typer.Option(help="manifest of the data set; the folder lies beside it under the same name")]
-PairIndex = Annotated[Path, typer.Option(help="pair index of the data set (Parquet)")]
+PairIndex = Annotated[Path, typer.Option(help="pair index of a split of the data set (Parquet)")]
 Ablations = Annotated[Path, typer.Option(help="the columns of Table 3 (config/ablations.tsv)")]
 Out = Annotated[Path, typer.Option(help="file to write")]
 Table = Annotated[Path, typer.Option(help="table of an earlier chapter")]
@@ -71,21 +72,15 @@ def datasets_show(manifest: Path, out: Out) -> None:
 
 
 @app.command("pairs")
-def pairs_index(name: str, config: ConfigFile, dataset: Dataset, out: Out) -> None:
-    """List every pair (Frame A, Frame B, δ) of a data set."""
+def pairs_index(name: str, split: str, config: ConfigFile, dataset: Dataset, out: Out) -> None:
+    """List every pair (Frame A, Frame B, δ) of a split of a data set; a still image is its own Frame B."""
     from dimofs.io import write_parquet
     from dimofs.pairs.index import pair_index
 
     settings = load_config(config)
-    deltas: dict[str, dict[str, tuple[int, ...]]] = {
-        "stills": {"train": (0,)},
-        "posetrack18": {
-            "train": settings.pairs.posetrack18_train.values(),
-            "val": settings.pairs.posetrack18_val.values(),
-        },
-        "jhmdb": {"train": settings.pairs.jhmdb_train.values(), "test": settings.pairs.jhmdb_test.values()},
-    }
-    write_parquet(pair_index(_read(name, settings, dataset), deltas[name]), out)
+    deltas = (0,) if name == "stills" else getattr(settings.pairs, f"{name}_{split}").values()
+    videos = [video for video in _read(name, settings, dataset) if video.split == split]
+    write_parquet(pair_index(videos, {split: deltas}), out)
 
 
 @app.command()
@@ -106,14 +101,15 @@ def pretrain(
     from dimofs.pose.pretrain import pretrain as run_pretrain
 
     settings = load_config(config)
-    name = "stills" if network == "still" else "posetrack18"
+    name, training = ("stills", "still") if network == "still" else ("posetrack18", "pose")
+    decisive = {key: getattr(settings.pretrain, key) for key in (training, "augmentation")}
     run_pretrain(
         settings,
         network,
         (_read(name, settings, dataset), read_pairs(pairs)),
         (_read("posetrack18", settings, val_dataset), read_pairs(val_pairs)),
         init,
-        _run(network, settings, "pretrain", init, out, curve, resume),
+        _run(network, settings, decisive, (dataset, pairs, init), out, curve, resume),
     )
 
 
@@ -132,7 +128,7 @@ def pose_predict(
     settings = load_config(config)
     torch.set_num_threads(settings.pose.threads)
     videos = _read("posetrack18", settings, dataset)
-    wanted = read_pairs(pairs).query("split == 'val'")
+    wanted = read_pairs(pairs)
     if method == "single_frame":
         wanted = every_frame(wanted, videos)
     detector = load_detector(settings, method, checkpoint)
@@ -190,14 +186,17 @@ def actions_train(
     from dimofs.pairs.index import read_pairs
 
     settings = load_config(config)
+    plan = find_training(read_columns(ablations), training)
+    keys = ("training", "augmentation", "mlp_features", "scale_offsets_by_stride", "inflated_frames", "flow")
+    decisive = {"plan": asdict(plan), **{key: getattr(settings.actions, key) for key in keys}}
     torch.manual_seed(settings.seed)
     train_localizer(
         settings,
-        find_training(read_columns(ablations), training),
+        plan,
         _read("jhmdb", settings, dataset),
         read_pairs(pairs),
         init,
-        _run(training, settings, "actions", init, out, curve, resume),
+        _run(training, settings, decisive, (dataset, pairs, init), out, curve, resume),
     )
 
 
@@ -226,7 +225,7 @@ def actions_predict(
     torch.set_num_threads(settings.actions.training.threads)
     columns = read_columns(ablations)
     plan = find_training(columns, training)
-    wanted = read_pairs(pairs).query("split == 'test'")
+    wanted = read_pairs(pairs)
     if deltas == "columns":
         chosen = {column.delta or 0 for column in columns if column.training == plan}
         wanted = wanted[wanted["delta"].isin(chosen)]
@@ -240,7 +239,6 @@ def actions_evaluate_columns(
     config: ConfigFile,
     ablations: Ablations,
     dataset: Dataset,
-    pairs: PairIndex,
     detections: Annotated[Path, typer.Option(help="folder of <training>.parquet")],
     out: Out,
     differences: Out,
@@ -361,17 +359,24 @@ def _read(name: str, settings: Config, manifest: Path) -> "list[Video]":
 
 
 def _run(
-    name: str, settings: Config, chapter: str, init: Path | None, checkpoint: Path, curve: Path, resume: Path
+    name: str,
+    settings: Config,
+    decisive: dict[str, object],
+    files: tuple[Path | None, ...],
+    checkpoint: Path,
+    curve: Path,
+    resume: Path,
 ) -> "Run":
-    """Name a training by all that decides its weights: its configuration, its seed, what it starts from."""
+    """Name a training by all that decides its weights: its configuration, its seed, its data, what it starts from."""
     from dimofs.training.loop import Run
 
+    values = {"seed": settings.seed, "model": settings.model, **decisive}
     metadata = {
         "network": name,
-        "seed": settings.seed,
-        "model": settings.model.model_dump(mode="json"),
-        chapter: getattr(settings, chapter).model_dump(mode="json"),
-        "initial_sha256": hashlib.sha256(init.read_bytes()).hexdigest() if init else None,
+        **{
+            key: value.model_dump(mode="json") if isinstance(value, Section) else value for key, value in values.items()
+        },
+        "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file},
     }
     return Run(name, settings.seed, metadata, checkpoint, curve, resume)
 

@@ -24,6 +24,9 @@ HEAD_SIZE = 0.6
 #: A box is found from this IoU on (A31).
 IOU_THRESHOLD = 0.5
 
+#: What is exported as the neck (A21).
+Neck = Literal["shoulders", "head_bottom"]
+
 #: The 15 evaluated joints (A20): the slots of PoseTrack18 without the ears; `neck` is the slot head_bottom.
 POSE_JOINTS = (
     "nose", "neck", "head_top", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
@@ -91,9 +94,7 @@ def true_poses(
     return TruePoses(points[kept], counted[kept], HEAD_SIZE * diagonal[kept])
 
 
-def predicted_poses(
-    joints: ArrayLike, score: ArrayLike, regions: Sequence[ArrayLike], neck: Literal["shoulders", "head_bottom"]
-) -> PredictedPoses:
+def predicted_poses(joints: ArrayLike, score: ArrayLike, regions: Sequence[ArrayLike], neck: Neck) -> PredictedPoses:
     """Prepare a frame's detections as the official exporters do (A20, A21), by the same ignore rule as `true_poses`.
 
     joints (P, 17, 2) pixels in PoseTrack18 order, score (P,). With neck = "shoulders" the predicted head_bottom is

@@ -6,7 +6,6 @@ baseline with the single-frame detector's output on Frame B, unchanged (A22), Di
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,11 @@ from dimofs.datasets.records import Array, DatasetError, Frame, Video
 from dimofs.metrics import (
     POSE_COLUMNS,
     Floats,
+    Neck,
+    PredictedPoses,
     TruePoses,
     envelope_ap,
+    mean_of_defined,
     pose_columns,
     predicted_poses,
     rank_joints,
@@ -60,7 +62,7 @@ def evaluate_pose(
     pairs: pd.DataFrame,
     single_frame: pd.DataFrame,
     dimofs: pd.DataFrame,
-    neck: Literal["shoulders", "head_bottom"],
+    neck: Neck,
     paper: Paper,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -77,7 +79,7 @@ def evaluate_pose(
 
     Raises DatasetError when pairs or detections do not belong to these videos, or a person has no head box.
     """
-    frames = {(v.name, i): frame for v in videos if v.split == "val" for i, frame in enumerate(v.frames)}
+    frames = _val_frames(videos)
     gaps = _pairs_by_delta(pairs, frames)
     on_frame, on_pair = _by_key(single_frame, "single-frame"), _by_key(dimofs, "DiMoFs")
     _require_known(on_frame, {(*key, 0) for key in frames}, "single-frame")
@@ -88,10 +90,7 @@ def evaluate_pose(
     weights = resample_weights(n_videos, paper.resamples, seed)
 
     def score(detections: Mapping[Key, Detections], keys: Iterable[tuple[FrameKey, Key]]) -> _Result:
-        judged = [
-            (target.video, target.poses, predicted_poses(*detections.get(key, _NOBODY), target.ignore_regions, neck))
-            for target, key in ((targets[frame_a], key) for frame_a, key in keys if frame_a in targets)
-        ]
+        judged = _judged(targets, detections, keys, neck)
         rankings = rank_joints(judged, n_videos)
         ap = np.array([envelope_ap(ranking) for ranking in rankings])
         samples = np.stack([resampled_envelope_ap(ranking, weights) for ranking in rankings], axis=-1)
@@ -102,6 +101,36 @@ def evaluate_pose(
         results["copy", delta] = score(on_frame, (((video, a), (video, b, 0)) for video, a, b in rows))
         results["dimofs", delta] = score(on_pair, (((video, a), (video, a, delta)) for video, a, _ in rows))
     return _average_precision(results, paper.confidence), _differences(results, paper.confidence)
+
+
+def mean_ap(videos: Sequence[Video], pairs: pd.DataFrame, detections: pd.DataFrame) -> float:
+    """Mean AP over the 15 joints, percent, of `detections` on the Frames A of validation pairs at δ = 0.
+
+    Arguments as in `evaluate_pose`; the neck is the shoulders' middle (A21), and there is no interval.
+    """
+    frames = _val_frames(videos)
+    found = _by_key(detections, "validation")
+    targets = _targets({(video, a): frames[video, a] for video, a, _ in _pairs_by_delta(pairs, frames)[0]})
+    judged = _judged(targets, found, ((frame, (*frame, 0)) for frame in targets), "shoulders")
+    rankings = rank_joints(judged, 1 + max(target.video for target in targets.values()))
+    return float(mean_of_defined(np.array([envelope_ap(ranking) for ranking in rankings])))
+
+
+def _judged(
+    targets: Mapping[FrameKey, _Target],
+    detections: Mapping[Key, Detections],
+    keys: Iterable[tuple[FrameKey, Key]],
+    neck: Neck,
+) -> list[tuple[int, TruePoses, PredictedPoses]]:
+    """Put the detections under a key beside the annotations of a frame, for those frames that count."""
+    return [
+        (target.video, target.poses, predicted_poses(*detections.get(key, _NOBODY), target.ignore_regions, neck))
+        for target, key in ((targets[frame_a], key) for frame_a, key in keys if frame_a in targets)
+    ]
+
+
+def _val_frames(videos: Sequence[Video]) -> dict[FrameKey, Frame]:
+    return {(v.name, i): frame for v in videos if v.split == "val" for i, frame in enumerate(v.frames)}
 
 
 def _pairs_by_delta(pairs: pd.DataFrame, frames: Mapping[FrameKey, Frame]) -> dict[int, list[tuple[str, int, int]]]:

@@ -5,6 +5,7 @@ the weights, the optimiser's moments and the step's number. A training that was 
 with bit-identical weights on the CPU.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+import dimofs
 from dimofs import DimofsError
 from dimofs.config import Training
 from dimofs.io import write_csv
@@ -44,7 +46,7 @@ class Run:
 
     name: str
     seed: int
-    metadata: Mapping[str, Any]  #: written into the checkpoint; a resume point with other metadata is not used
+    metadata: Mapping[str, Any]  #: written into the checkpoint; a resume point of other metadata or code is not used
     checkpoint: Path
     curve: Path
     resume: Path
@@ -153,7 +155,13 @@ def _save_resume_point(
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
-    save_checkpoint(run.resume, tensors, {"step": step, "rows": rows, "run": dict(run.metadata)})
+    save_checkpoint(run.resume, tensors, {"step": step, "rows": rows, **_identity(run)})
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    """What a resume point must share with the training that goes on from it: its settings and the package's source."""
+    sources = sorted(Path(dimofs.__file__).parent.rglob("*.py"))
+    return {"run": dict(run.metadata), "code": hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()}
 
 
 def _resume(network: nn.Module, optimizer: torch.optim.Optimizer, run: Run) -> tuple[int, list[dict[str, float]]]:
@@ -165,9 +173,10 @@ def _resume(network: nn.Module, optimizer: torch.optim.Optimizer, run: Run) -> t
     except CheckpointError:
         tqdm.write(f"{run.name}: the resume point {run.resume} is damaged; starting from the beginning")
         return 0, []
-    if metadata["run"] != dict(run.metadata):
+    if any(metadata.get(key) != value for key, value in _identity(run).items()):
         tqdm.write(
-            f"{run.name}: the resume point {run.resume} is of another configuration; starting from the beginning"
+            f"{run.name}: the resume point {run.resume} is of another configuration, data or code; "
+            "starting from the beginning"
         )
         return 0, []
     network.load_state_dict({name[8:]: tensor for name, tensor in tensors.items() if name.startswith("network.")})

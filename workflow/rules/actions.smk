@@ -1,7 +1,7 @@
 """The two-branch action localiser, its ablations and its δ-sweep on JHMDB (§5.1, §6.2).
 
-INPUTS: data/datasets/jhmdb.csv, data/pairs/jhmdb.parquet, results/pretrain/{still,single_frame,dimofs}.safetensors as
-the rows of config/ablations.tsv ask for them.
+INPUTS: data/datasets/jhmdb.csv, data/pairs/jhmdb_{train,test}.parquet and, as the rows of config/ablations.tsv ask for
+them, results/pretrain/{still,single_frame,dimofs}.safetensors.
 OUTPUTS: results/actions/<training>.safetensors, .csv (curve) and .parquet (detections) for every training of the
 sheet, <training>_sweep.parquet for those of `actions.sweep`; columns.csv and differences.csv, the numbers behind
 Table 3, and sweep.csv, those behind Figure 7.
@@ -19,7 +19,9 @@ rule actions:
             training=TRAININGS,
             end=[".safetensors", ".csv", ".parquet"],
         ),
-        expand("results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep),
+        expand(
+            "results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep
+        ),
         expand("results/actions/{table}.csv", table=["columns", "differences", "sweep"]),
     message:
         "the actions are judged"
@@ -31,7 +33,7 @@ rule train_actions:
         config=ancient(CONFIG),
         ablations=ancient(ABLATIONS),
         dataset="data/datasets/jhmdb.csv",
-        pairs="data/pairs/jhmdb.parquet",
+        pairs="data/pairs/jhmdb_train.parquet",
         initial=lambda wildcards: initial_weights(wildcards.training),
     output:
         checkpoint="results/actions/{training}.safetensors",
@@ -47,7 +49,19 @@ rule train_actions:
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "actions", "pairs.jhmdb_split"),
+        **settings(
+            "seed",
+            "model",
+            "pairs.jhmdb_split",
+            "actions.training",
+            "actions.augmentation",
+        ),
+        **settings(
+            "actions.mlp_features",
+            "actions.scale_offsets_by_stride",
+            "actions.inflated_frames",
+        ),
+        **settings("actions.flow", "actions.proposals_test", "actions.nms_threshold"),
         **code("actions_train"),
         plan=lambda wildcards: plan(wildcards.training),
     message:
@@ -71,7 +85,7 @@ rule predict_columns:
         config=ancient(CONFIG),
         ablations=ancient(ABLATIONS),
         dataset="data/datasets/jhmdb.csv",
-        pairs="data/pairs/jhmdb.parquet",
+        pairs="data/pairs/jhmdb_test.parquet",
         checkpoint="results/actions/{training}.safetensors",
     output:
         "results/actions/{training}.parquet",
@@ -109,7 +123,7 @@ rule predict_sweep:
         config=ancient(CONFIG),
         ablations=ancient(ABLATIONS),
         dataset="data/datasets/jhmdb.csv",
-        pairs="data/pairs/jhmdb.parquet",
+        pairs="data/pairs/jhmdb_test.parquet",
         checkpoint="results/actions/{training}.safetensors",
     output:
         "results/actions/{training}_sweep.parquet",
@@ -146,7 +160,6 @@ rule evaluate_columns:
         config=ancient(CONFIG),
         ablations=ABLATIONS,
         dataset="data/datasets/jhmdb.csv",
-        pairs="data/pairs/jhmdb.parquet",
         detections=expand("results/actions/{training}.parquet", training=TRAININGS),
     output:
         columns="results/actions/columns.csv",
@@ -168,7 +181,6 @@ rule evaluate_columns:
         " --config {input.config:q}"
         " --ablations {input.ablations:q}"
         " --dataset {input.dataset:q}"
-        " --pairs {input.pairs:q}"
         " --detections results/actions"
         " --out {output.columns:q}"
         " --differences {output.differences:q}"
@@ -180,8 +192,10 @@ rule evaluate_sweep:
     input:
         config=ancient(CONFIG),
         dataset="data/datasets/jhmdb.csv",
-        pairs="data/pairs/jhmdb.parquet",
-        detections=expand("results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep),
+        pairs="data/pairs/jhmdb_test.parquet",
+        detections=expand(
+            "results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep
+        ),
     output:
         "results/actions/sweep.csv",
     log:

@@ -1,7 +1,8 @@
 """Pairs of frames: every labelled Frame A with every Frame B that the configured gaps δ give it (§3, §5).
 
 INPUTS: data/datasets/<name>.csv, the manifest of a data set.
-OUTPUTS: data/pairs/{posetrack18,stills,jhmdb}.parquet, one row a pair.
+OUTPUTS: data/pairs/<name>_<split>.parquet, one row a pair; a split has its own file, so that other δ at test time train
+nothing again.
 """
 
 
@@ -12,7 +13,9 @@ localrules:
 
 rule pairs:
     input:
-        expand("data/pairs/{name}.parquet", name=["posetrack18", "stills", "jhmdb"]),
+        expand("data/pairs/posetrack18_{split}.parquet", split=["train", "val"]),
+        "data/pairs/stills_train.parquet",
+        expand("data/pairs/jhmdb_{split}.parquet", split=["train", "test"]),
     message:
         "the pairs are listed"
 
@@ -23,23 +26,24 @@ rule list_pairs:
         config=ancient(CONFIG),
         dataset="data/datasets/{name}.csv",
     output:
-        "data/pairs/{name}.parquet",
+        "data/pairs/{name}_{split}.parquet",
     log:
-        "logs/pairs/{name}.log",
+        "logs/pairs/{name}_{split}.log",
     benchmark:
-        "logs/benchmarks/pairs/{name}.jsonl"
+        "logs/benchmarks/pairs/{name}_{split}.jsonl"
     wildcard_constraints:
         name="posetrack18|stills|jhmdb",
+        split="train|val|test",
     threads: 1
     resources:
         mem_mb=1000,
     params:
         **code("pairs_index"),
-        deltas=lambda wildcards: pair_settings(wildcards.name),
+        deltas=lambda wildcards: pair_settings(wildcards.name, wildcards.split),
     message:
-        "listing the pairs of {wildcards.name}"
+        "listing the pairs of {wildcards.name}, {wildcards.split}"
     shell:
-        "dimofs pairs {wildcards.name:q}"
+        "dimofs pairs {wildcards.name:q} {wildcards.split:q}"
         " --config {input.config:q}"
         " --dataset {input.dataset:q}"
         " --out {output:q}"

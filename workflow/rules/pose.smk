@@ -1,6 +1,6 @@
 """Poses over time gaps: predictions of both networks, PoseTrack's mAP per joint and δ (§5, §6.1).
 
-INPUTS: data/datasets/posetrack18.csv, data/pairs/posetrack18.parquet, results/pretrain/{single_frame,dimofs}.safetensors.
+INPUTS: data/datasets/posetrack18.csv, data/pairs/posetrack18_val.parquet, results/pretrain/{single_frame,dimofs}.safetensors.
 OUTPUTS: results/pose/{single_frame,dimofs}.parquet, one row a detected person; results/pose/average_precision.csv and
 differences.csv, the numbers behind Table 1 and Figure 6.
 """
@@ -24,7 +24,7 @@ rule predict_poses:
     input:
         config=ancient(CONFIG),
         dataset="data/datasets/posetrack18.csv",
-        pairs="data/pairs/posetrack18.parquet",
+        pairs="data/pairs/posetrack18_val.parquet",
         checkpoint="results/pretrain/{method}.safetensors",
     output:
         "results/pose/{method}.parquet",
@@ -57,7 +57,7 @@ rule evaluate_poses:
     input:
         config=ancient(CONFIG),
         dataset="data/datasets/posetrack18.csv",
-        pairs="data/pairs/posetrack18.parquet",
+        pairs="data/pairs/posetrack18_val.parquet",
         single_frame="results/pose/single_frame.parquet",
         dimofs="results/pose/dimofs.parquet",
     output:

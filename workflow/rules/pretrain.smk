@@ -1,6 +1,6 @@
 """The pose networks: still-image initialisation, then from the same weights the single-frame baseline and DiMoFs (§3).
 
-INPUTS: data/datasets/{stills,posetrack18}.csv and data/pairs/{stills,posetrack18}.parquet.
+INPUTS: data/datasets/{stills,posetrack18}.csv and data/pairs/{stills_train,posetrack18_train,posetrack18_val}.parquet.
 OUTPUTS: results/pretrain/{still,single_frame,dimofs}.safetensors, the checkpoints, and .csv, their training curves.
 A training that was stopped goes on from its resume point in .resume/.
 """
@@ -24,9 +24,9 @@ rule train_still:
     input:
         config=ancient(CONFIG),
         dataset="data/datasets/stills.csv",
-        pairs="data/pairs/stills.parquet",
+        pairs="data/pairs/stills_train.parquet",
         val_dataset="data/datasets/posetrack18.csv",
-        val_pairs="data/pairs/posetrack18.parquet",
+        val_pairs="data/pairs/posetrack18_val.parquet",
     output:
         checkpoint="results/pretrain/still.safetensors",
         curve="results/pretrain/still.csv",
@@ -38,7 +38,13 @@ rule train_still:
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "pretrain", "pose.batch_size", "pose.neck"),
+        **settings(
+            "seed",
+            "model",
+            "pretrain.still",
+            "pretrain.augmentation",
+            "pretrain.validation_frames",
+        ),
         **code("pretrain"),
     message:
         "training on still images; progress in {log}"
@@ -60,7 +66,8 @@ rule train_pose:
     input:
         config=ancient(CONFIG),
         dataset="data/datasets/posetrack18.csv",
-        pairs="data/pairs/posetrack18.parquet",
+        pairs="data/pairs/posetrack18_train.parquet",
+        val_pairs="data/pairs/posetrack18_val.parquet",
         initial="results/pretrain/still.safetensors",
     output:
         checkpoint="results/pretrain/{network}.safetensors",
@@ -76,7 +83,13 @@ rule train_pose:
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "pretrain", "pose.batch_size", "pose.neck"),
+        **settings(
+            "seed",
+            "model",
+            "pretrain.pose",
+            "pretrain.augmentation",
+            "pretrain.validation_frames",
+        ),
         **code("pretrain"),
     message:
         "training {wildcards.network}; progress in {log}"
@@ -86,7 +99,7 @@ rule train_pose:
         " --dataset {input.dataset:q}"
         " --pairs {input.pairs:q}"
         " --val-dataset {input.dataset:q}"
-        " --val-pairs {input.pairs:q}"
+        " --val-pairs {input.val_pairs:q}"
         " --init {input.initial:q}"
         " --out {output.checkpoint:q}"
         " --curve {output.curve:q}"

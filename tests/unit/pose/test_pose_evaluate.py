@@ -6,7 +6,7 @@ import pytest
 
 from dimofs.config import Paper
 from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError, Frame, Person, Video
-from dimofs.pose.evaluate import evaluate_pose
+from dimofs.pose.evaluate import evaluate_pose, mean_ap
 
 PAPER = Paper(resamples=60, confidence=0.95)
 EARS = np.array(["ear" in name for name in POSETRACK_JOINTS])
@@ -75,6 +75,13 @@ def value(table, method, delta, joint="mean", column="ap"):
 
 
 VIDEOS = [make_video(v) for v in range(3)]
+
+
+def test_the_mean_of_the_training_curve_is_the_one_of_the_table():
+    found = pd.concat([detections(VIDEOS[:2]), detections(VIDEOS[2:], score=0.95, moved=50)])
+    table, _ = evaluate(VIDEOS, single_frame=found, neck="shoulders")
+    assert mean_ap(VIDEOS, make_pairs(VIDEOS, (0,)), found) == pytest.approx(value(table, "single_frame", 0))
+    assert 0 < mean_ap(VIDEOS, make_pairs(VIDEOS, (0,)), found) < 100
 
 
 class TestMethods:

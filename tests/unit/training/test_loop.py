@@ -1,5 +1,6 @@
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+import dimofs
 from dimofs.config import Training
 from dimofs.pairs.loading import Batch
 from dimofs.pairs.sampling import Draw
@@ -121,15 +123,19 @@ def test_a_killed_process_resumes_to_the_same_bytes(tmp_path):
     assert (tmp_path / "whole/w.csv").read_bytes() == (tmp_path / "killed/w.csv").read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["other configuration", "truncated"])
-def test_a_resume_point_that_does_not_fit_is_not_used(tmp_path, damage, capsys):
+@pytest.mark.parametrize("damage", ["other configuration", "other code", "truncated"])
+def test_a_resume_point_that_does_not_fit_is_not_used(tmp_path, damage, capsys, monkeypatch):
     with pytest.raises(Interrupted):
         fit(tmp_path, StopsAt(20), note="old")
     if damage == "truncated":
         resume = run(tmp_path).resume
         resume.write_bytes(resume.read_bytes()[:-50])
+    if damage == "other code":
+        package = shutil.copytree(Path(dimofs.__file__).parent, tmp_path / "dimofs")
+        (package / "metrics.py").write_text("")
+        monkeypatch.setattr(dimofs, "__file__", str(package / "__init__.py"))
     batches = Noise()
-    fit(tmp_path, batches, note="old" if damage == "truncated" else "new")
+    fit(tmp_path, batches, note="new" if damage == "other configuration" else "old")
     assert batches.seen[0] == 0
     assert "starting from the beginning" in capsys.readouterr().out
 
