@@ -146,7 +146,7 @@ CONFIG, ABLATIONS = "config.yaml", "ablations.tsv"
     [
         (CONFIG, "resamples: 200", "resample: 200", ["config/config.yaml", "paper.resample:", "paper.resamples:"]),
         (CONFIG, "frame_size: 64", "frame_size: large", ["config/config.yaml", "datasets.frame_size"]),
-        (CONFIG, "sweep: [control", "sweep: [controll", ["controll", "control_frozen"]),
+        (CONFIG, "sweep: [dimofs", "sweep: [dimof", ["'dimof'", "inflated"]),
         (
             ABLATIONS,
             "dimofs\tflow",

@@ -21,22 +21,23 @@ PARTS = (
     "left_shin", "right_shin", "left_foot", "right_foot",
 )  # fmt: skip
 
-#: Parts that may lie over a joint without hiding it: those that the joint is a point of.
+#: Parts that may lie over a joint without hiding it: those that the joint is a point of. The own body never hides the
+#: neck, the shoulders and the hips: an annotator knows where they are behind an arm or on the far side.
 _JOINT_PARTS: dict[str, tuple[str, ...]] = {
     "pelvis": ("pelvis", "chest"),
     "belly": ("pelvis", "chest"),
-    "head_bottom": ("neck", "chest", "head", "ponytail"),
+    "head_bottom": PARTS,
     "head_top": ("head", "ponytail"),
     "nose": ("nose",),
 } | {
     f"{side}_{joint}": tuple(part if part in PARTS else f"{side}_{part}" for part in parts)
     for side in ("left", "right")
     for joint, parts in {
-        "shoulder": ("upper_arm", "chest"),
+        "shoulder": PARTS,
         "elbow": ("upper_arm", "forearm"),
         "wrist": ("forearm", "hand"),
         "hand": ("forearm", "hand"),
-        "hip": ("pelvis", "thigh"),
+        "hip": PARTS,
         "knee": ("thigh", "shin"),
         "ankle": ("shin", "foot"),
         "toe": ("foot",),

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dimofs.datasets.synthetic import body, motions, texture, things
-from dimofs.datasets.synthetic.skeleton import Build
+from dimofs.datasets.synthetic.skeleton import JOINT, Build
 from dimofs.datasets.synthetic.texture import Array, Picture
 from dimofs.datasets.synthetic.things import FRAME_RATE, sway
 
 _TRIES = 12  # placements drawn before people may stand in each other's way
 _USUAL_HEIGHT = 1.7  # metres; who is shorter is shorter in the frame, too
+_HEADROOM = 0.44  # no head is higher above the middle of the picture, as a fraction of the frame
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Framing:
     tallest: float = 0.95
     smallest: float = 0.45
     spread: float = 0.36  #: people stand up to this fraction of the frame from its centre, the first up to half of it
-    margin: float = 0.02  #: how close to the edge the hip of the first may come, as a fraction of the frame
+    margin: float = 0.02  #: how close to the edge hip and head of the first may come, as a fraction of the frame
     tripods: float = 0.15  #: share of cameras that stand still
     pan: float = 0.25  #: largest amplitude of the camera's wandering, as a fraction of the frame
     close_ups: float = 0.0  #: share of scenes framed on the first person's upper body, whose legs are then cut off
@@ -217,7 +218,8 @@ def random_scene(rng: np.random.Generator, framing: Framing) -> Scene:
         places.append(place)
         props.extend(replace(prop, start=place.moved(prop.start), end=place.moved(prop.end)) for prop in used)
 
-    camera = _camera(rng, framing, focal, members[0], places[0].distance, 0.72 if close_up else 0.5)
+    near = members[: len(members) - framing.distant]
+    camera = _camera(rng, framing, focal, near, places[0].distance, 0.72 if close_up else 0.5)
     solids: list[body.Solids] = []
     textures: list[Picture] = []
     for member in members:
@@ -250,10 +252,13 @@ def random_scene(rng: np.random.Generator, framing: Framing) -> Scene:
 
 
 def _camera(
-    rng: np.random.Generator, framing: Framing, focal: float, member: Member, distance: float, aim: float
+    rng: np.random.Generator, framing: Framing, focal: float, members: Sequence[Member], distance: float, aim: float
 ) -> Camera:
-    """A camera on a tripod, in a hand or following the first person; `aim` of the way up the body is in its middle."""
-    frames, size = framing.frames, framing.size
+    """A camera on a tripod, in a hand or following the first person; `aim` of the way up the body is in its middle.
+
+    It points higher where heads would be cut off: rather the feet.
+    """
+    frames, size, member = framing.frames, framing.size, members[0]
     height = rng.uniform(0.7, 2.4) if rng.random() < 0.85 else rng.uniform(2.4, 6)
     height = min(height, 0.7 + 0.5 * distance)  # never so near and high that heads hide the bodies
     steady = rng.random() < framing.tripods
@@ -265,6 +270,9 @@ def _camera(
     heights = member.joints[..., 1]
     centre = float((aim * heights.max(1) + (1 - aim) * heights.min(1)).mean())
     pitch = np.arctan2(centre - middle[1], distance) + rng.uniform(-0.07, 0.07) * size / focal
+    heads = np.stack([other.joints[:, JOINT["head_top"]] for other in members]) - middle
+    highest = np.median(np.arctan2(heads[..., 1], -heads[..., 2]), axis=1).max()
+    pitch = max(pitch, highest - np.arctan(_HEADROOM * size / focal))
     zoom = 1 + (0.0 if rng.random() < 0.8 else 0.08) * sway(rng, frames, 0.1, 0.5)
     wander, shakes = ([sway(rng, frames, *rates) for _ in "xy"] for rates in ((0.1, 0.5), (0.8, 6.0)))
     roll = rng.normal(0, 0.03) + 0.15 * shake / size * sway(rng, frames, 0.5, 4.0)
@@ -286,8 +294,8 @@ def _camera(
             focal=(focal * zoom).astype(np.float32),
             size=size,
         )
-        hip = camera.pixels(camera.view(member.joints[:, :1])) / size
-        if hip.min() > framing.margin and hip.max() < 1 - framing.margin:
+        kept = camera.pixels(camera.view(member.joints[:, [JOINT["pelvis"], JOINT["head_top"]]])) / size
+        if kept.min() > framing.margin and kept.max() < 1 - framing.margin:
             break
     return camera
 
