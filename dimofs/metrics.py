@@ -1,4 +1,4 @@
-"""The rules of the two metrics: pose mAP as poseval counts it and frame-mAP as ACT counts it. Numpy only.
+"""The rules of the two average precisions: pose mAP as poseval counts it and frame-mAP as ACT counts it. Numpy only.
 
 Both judge every detection inside its own frame, rank the judged detections of the whole test set by score and take an
 area under the precision-recall curve, in percent. They differ in the area: poseval (Table 1, Figure 6) takes the
@@ -52,12 +52,35 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class PoseRules:
+    """What poseval does and one might not expect, each a switch; the defaults are what published numbers rest on.
+
+    The first four concern AP (and, but for the third, tracking), the others tracking alone.
+    """
+
+    ignore_regions: bool = True  #: joints strictly inside an ignore region are removed on both sides
+    unannotated_joint_is_wrong: bool = True  #: a predicted joint that its paired person has no annotation of is
+    absent_joint_has_zero_ap: bool = True  #: neither annotated nor predicted anywhere: AP 0 instead of none
+    mean_over_joints: bool = True  #: `mean` is over the 15 joints instead of over the seven columns before it
+    last_frame_dropped: bool = True  #: the last counted frame of every video is left out of tracking
+    dummy_pair: bool = True  #: a frame without detections is one miss and one false positive for every joint
+    #: MOTP sums the distances of all of motmetrics' events. poseval does so since motmetrics 1.2 and prints a wrong
+    #: MOTP; published values are older, so this one is off.
+    motp_over_every_event: bool = False
+
+
+#: The official rules.
+POSEVAL = PoseRules()
+
+
+@dataclass(frozen=True)
 class TruePoses:
     """The annotated people of one frame that count: those with a joint outside every ignore region."""
 
     joints: Floats  #: (G, 15, 2) x y, pixels; undefined where not labelled
     labelled: Flags  #: (G, 15), at least one true in every row
     head_size: Floats  #: (G,) pixels
+    source: Integers  #: (G,) which of the people given this is
 
 
 @dataclass(frozen=True)
@@ -67,6 +90,7 @@ class PredictedPoses:
     joints: Floats  #: (P, 15, 2) x y, pixels
     present: Flags  #: (P, 15), at least one true in every row
     score: Floats  #: (P,) the person's box score, which Detect-and-Track exports for each joint
+    source: Integers  #: (P,) which of the detections given this is
 
 
 @dataclass(frozen=True)
@@ -91,21 +115,22 @@ def true_poses(
     counted = np.asarray(labelled, bool).reshape(-1, 17)[:, _SLOTS] & ~_ignored(points, regions)
     kept = counted.any(axis=1)
     diagonal = np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    return TruePoses(points[kept], counted[kept], HEAD_SIZE * diagonal[kept])
+    return TruePoses(points[kept], counted[kept], HEAD_SIZE * diagonal[kept], np.flatnonzero(kept))
 
 
 def predicted_poses(joints: ArrayLike, score: ArrayLike, regions: Sequence[ArrayLike], neck: Neck) -> PredictedPoses:
     """Prepare a frame's detections as the official exporters do (A20, A21), by the same ignore rule as `true_poses`.
 
-    joints (P, 17, 2) pixels in PoseTrack18 order, score (P,). With neck = "shoulders" the predicted head_bottom is
-    replaced by the midpoint of the two shoulders (A21).
+    joints (P, 17, 2) pixels in PoseTrack18 order, NaN where a joint is not exported; score (P,). With neck =
+    "shoulders" the predicted head_bottom is replaced by the midpoint of the two shoulders (A21).
     """
     points = np.asarray(joints, np.float64).reshape(-1, 17, 2)[:, _SLOTS]
     if neck == "shoulders":
         points[:, _NECK] = points[:, _SHOULDERS].mean(axis=1)
-    present = ~_ignored(points, regions)
+    present = ~_ignored(points, regions) & ~np.isnan(points).any(axis=-1)
     kept = present.any(axis=1)
-    return PredictedPoses(points[kept], present[kept], np.asarray(score, np.float64).reshape(-1)[kept])
+    scores = np.asarray(score, np.float64).reshape(-1)
+    return PredictedPoses(points[kept], present[kept], scores[kept], np.flatnonzero(kept))
 
 
 def strictly_inside(points: ArrayLike, polygon: ArrayLike) -> Flags:
@@ -130,18 +155,30 @@ def match_poses(truth: TruePoses, predicted: PredictedPoses) -> Flags:
     annotation of it, and so is every joint of an unpaired prediction.
     """
     correct = np.zeros(predicted.present.shape, bool)
-    if not len(truth.joints) or not len(predicted.joints):
-        return correct
-    distance = np.linalg.norm(predicted.joints[:, None] - truth.joints[None], axis=-1)  # (P, G, 15)
-    found = distance <= PCKH_THRESHOLD * truth.head_size[:, None]
-    found &= predicted.present[:, None] & truth.labelled[None]
-    fraction = found.sum(axis=-1) / truth.labelled.sum(axis=-1)
-    favourite = fraction.argmax(axis=1)
-    fraction[np.arange(fraction.shape[1]) != favourite[:, None]] = 0
-    partner = fraction.argmax(axis=0)
-    for person in np.flatnonzero(fraction.max(axis=0)):
-        correct[partner[person]] = found[partner[person], person]
+    found = ~np.isnan(joint_distances(truth, predicted))
+    for detection, person in _pairs(found, truth.labelled):
+        correct[detection] = found[detection, person]
     return correct
+
+
+def joint_distances(truth: TruePoses, predicted: PredictedPoses) -> Floats:
+    """How far each predicted joint is from each annotated one, (P, G, 15), in head sizes of the annotated person.
+
+    NaN where the joint is missing on either side or the distance exceeds PCKH_THRESHOLD.
+    """
+    head_size = np.where(truth.head_size > 0, truth.head_size, np.nan)  # without a head nothing can be measured
+    distance = np.linalg.norm(predicted.joints[:, None] - truth.joints[None], axis=-1) / head_size[:, None]
+    found = (distance <= PCKH_THRESHOLD) & predicted.present[:, None] & truth.labelled[None]
+    return np.where(found, distance, np.nan)
+
+
+def without_unannotated_joints(truth: TruePoses, predicted: PredictedPoses) -> PredictedPoses:
+    """Take from each paired prediction the joints that its person has no annotation of; a person left empty goes."""
+    present = predicted.present.copy()
+    for detection, person in _pairs(~np.isnan(joint_distances(truth, predicted)), truth.labelled):
+        present[detection] &= truth.labelled[person]
+    kept = present.any(axis=1)
+    return PredictedPoses(predicted.joints[kept], present[kept], predicted.score[kept], predicted.source[kept])
 
 
 def rank_joints(frames: Iterable[tuple[int, TruePoses, PredictedPoses]], videos: int) -> list[Ranking]:
@@ -166,13 +203,13 @@ def rank_joints(frames: Iterable[tuple[int, TruePoses, PredictedPoses]], videos:
     ]
 
 
-def pose_columns(joint_ap: Floats) -> Floats:
-    """Average the 15 joints (…, 15) into the eight columns of Table 1 (…, 8), in the order of POSE_COLUMNS.
+def pose_columns(joint_values: Floats, rules: PoseRules = POSEVAL) -> Floats:
+    """Average the 15 joints (…, 15) into the eight columns of Tables 1 and 2 (…, 8), in the order of POSE_COLUMNS.
 
-    As poseval: a joint whose AP is undefined (NaN) makes its own column undefined, but the mean is over the others.
+    As poseval: a joint whose value is undefined (NaN) makes its own column undefined, but the mean is over the others.
     """
-    columns = [joint_ap[..., positions].mean(axis=-1) for positions in POSE_COLUMNS.values()]
-    columns[-1] = mean_of_defined(joint_ap)
+    columns = [joint_values[..., positions].mean(axis=-1) for positions in POSE_COLUMNS.values()]
+    columns[-1] = mean_of_defined(joint_values if rules.mean_over_joints else np.stack(columns[:-1], axis=-1))
     return np.stack(columns, axis=-1)
 
 
@@ -210,7 +247,7 @@ def rank(score: ArrayLike, correct: ArrayLike, video: ArrayLike, positives: Arra
     )
 
 
-def envelope_ap(ranking: Ranking) -> float:
+def envelope_ap(ranking: Ranking, rules: PoseRules = POSEVAL) -> float:
     """Area under the monotone envelope of precision over recall, in percent: poseval's AP (A25).
 
     poseval's corner cases: a joint that is neither annotated nor predicted anywhere has an AP of 0; one that is
@@ -218,7 +255,7 @@ def envelope_ap(ranking: Ranking) -> float:
     """
     positives = ranking.positives.sum()
     if not positives:
-        return np.nan if len(ranking.correct) else 0.0
+        return 0.0 if rules.absent_joint_has_zero_ap and not len(ranking.correct) else np.nan
     best_precision_from_here = np.maximum.accumulate(_precision(ranking.correct)[::-1])[::-1]
     return float(100 * best_precision_from_here[ranking.correct].sum() / positives)
 
@@ -241,6 +278,16 @@ def mean_of_defined(values: Floats) -> Floats:
     defined = ~np.isnan(values)
     count = defined.sum(axis=-1)
     return np.where(count > 0, np.where(defined, values, 0.0).sum(axis=-1) / np.maximum(count, 1), np.nan)
+
+
+def _pairs(found: Flags, labelled: Flags) -> list[tuple[int, int]]:
+    """Pair people one to one by the joints found (P, G, 15): (prediction, person), as `match_poses` says."""
+    if not found.size:
+        return []
+    fraction = found.sum(axis=-1) / labelled.sum(axis=-1)
+    fraction[np.arange(fraction.shape[1]) != fraction.argmax(axis=1)[:, None]] = 0
+    partner = fraction.argmax(axis=0)
+    return [(int(partner[person]), int(person)) for person in np.flatnonzero(fraction.max(axis=0))]
 
 
 def _ignored(points: Floats, regions: Sequence[ArrayLike]) -> Flags:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import sparse
 
-from dimofs.metrics import Floats, Ranking
+from dimofs.metrics import POSEVAL, Floats, PoseRules, Ranking
 
 _CELLS = 2**16  # runs × resamples at a time, so that the arrays stay in the cache
 
@@ -42,7 +42,7 @@ def percentile_interval(samples: Floats, confidence: float) -> tuple[Floats, Flo
     return bounds[0], bounds[1]
 
 
-def resampled_envelope_ap(ranking: Ranking, weights: Floats) -> Floats:
+def resampled_envelope_ap(ranking: Ranking, weights: Floats, rules: PoseRules = POSEVAL) -> Floats:
     """`metrics.envelope_ap` of every resample (R, V), shape (R,), by the same rule for joints without annotations.
 
     With F found and N seen at the ends of the runs, the envelope at a run is the largest F/N from there on (between
@@ -55,7 +55,8 @@ def resampled_envelope_ap(ranking: Ranking, weights: Floats) -> Floats:
         return (gained * envelope).sum(axis=0)
 
     predicted = weights @ np.bincount(ranking.video, minlength=weights.shape[1])
-    return _percent(ranking, weights, area, without_positives=np.where(predicted > 0, np.nan, 0.0))
+    absent = 0.0 if rules.absent_joint_has_zero_ap else np.nan
+    return _percent(ranking, weights, area, without_positives=np.where(predicted > 0, np.nan, absent))
 
 
 def resampled_trapezoid_ap(ranking: Ranking, weights: Floats) -> Floats:

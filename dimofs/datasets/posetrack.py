@@ -63,11 +63,8 @@ def read_posetrack18_file(path: Path, root: Path, split: str) -> Video:
 
     Raises DatasetError naming file and field.
     """
-    labels = _load(path)
-    _check_joint_order(labels, path)
-    images = _records(labels, "images", path)
-    if not images:
-        raise DatasetError(f"{path}: images is empty; {_UNPACK}")
+    labels = read_labels(path)
+    images = labels["images"]
     published = split != "test" or "annotations" in labels
     annotations = _records(labels, "annotations", path) if published else []
 
@@ -98,6 +95,18 @@ def read_posetrack18_file(path: Path, root: Path, split: str) -> Video:
         for position, image in enumerate(images)
     )
     return Video(name=path.stem, split=split, joint_names=POSETRACK_JOINTS, frames=frames, label=None)
+
+
+def read_labels(path: Path) -> dict[str, Any]:
+    """Read a label file as it stands, after checking that it lists images and has the joints of PoseTrack18.
+
+    Raises DatasetError naming file and field.
+    """
+    labels = _load(path)
+    _check_joint_order(labels, path)
+    if not _records(labels, "images", path):
+        raise DatasetError(f"{path}: images is empty; {_UNPACK}")
+    return labels
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables 1 and 3: the paper's values and ours in separate columns, ours with intervals."""
+"""Tables 1, 2 and 3: the paper's values and ours in separate columns, ours with intervals."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from dimofs.actions.ablations import Column
 from dimofs.datasets.records import DatasetError
 from dimofs.paper.reference import paper_value
 
+_METHODS = ("single_frame", "dimofs")
 _OURS = ["ci_low", "ci_high", "n_frames", "n_videos"]
 
 #: What each difference between columns of Table 3 isolates, in the paper's reading (§6.2).
@@ -40,6 +41,35 @@ def table1(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset: 
         rows.append(["difference", joint, _paper_gain(joint), row["ap"], *row[_OURS]])
     table = pd.DataFrame(rows, columns=["method", "joint", "paper_ap", "ap", *_OURS])
     return table.astype({"n_frames": int, "n_videos": int}).assign(dataset=dataset)
+
+
+def table2(tracking: pd.DataFrame, differences: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Make Table 2, MOTA of the linked detections: the paper's rows, then ours.
+
+    tracking, differences: the two tables of `dimofs tracking evaluate`. dataset: what our values are on; the paper's
+    are on PoseTrack17 val. Columns: method, source (`paper` or `dataset`), MOTA in percent in head … ank and mean, and
+    the interval of the mean, which the paper has none of.
+
+    A method is named with its linker and operating point: (single_frame, dimofs or difference), linker, point. The
+    paper's are the linker and the thresholds of Detect-and-Track, which it took over.
+    """
+    columns = list(dict.fromkeys(tracking["joint"]))
+    paper = {method: [paper_value("table2", method, column) for column in columns] for method in _METHODS}
+    paper["difference"] = [
+        round(one - other, 1) for one, other in zip(paper["dimofs"], paper["single_frame"], strict=True)
+    ]
+    rows = [
+        [f"{method}, detect_and_track, filtered", "paper", *values, float("nan"), float("nan")]
+        for method, values in paper.items()
+    ]
+    gains = differences.rename(columns={"difference": "value"}).assign(method="difference")
+    ours = pd.concat([tracking, gains]).query("metric == 'mota'")
+    for (linker, point), of_way in ours.groupby(["linker", "operating_point"], sort=False):
+        for method in (*_METHODS, "difference"):
+            cells = of_way[of_way["method"] == method].set_index("joint")
+            bounds = cells.loc["mean", ["ci_low", "ci_high"]]
+            rows.append([f"{method}, {linker}, {point}", dataset, *cells.loc[columns, "value"], *bounds])
+    return pd.DataFrame(rows, columns=["method", "source", *columns, "ci_low", "ci_high"])
 
 
 def table3(ablations: Sequence[Column], columns: pd.DataFrame) -> pd.DataFrame:

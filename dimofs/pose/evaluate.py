@@ -12,6 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from dimofs.config import Paper
+from dimofs.datasets.annotations import annotated_poses, counts
 from dimofs.datasets.records import Array, DatasetError, Frame, Video
 from dimofs.metrics import (
     POSE_COLUMNS,
@@ -24,7 +25,6 @@ from dimofs.metrics import (
     pose_columns,
     predicted_poses,
     rank_joints,
-    true_poses,
 )
 from dimofs.statistics import percentile_interval, resample_weights, resampled_envelope_ap
 
@@ -174,27 +174,14 @@ def _require_known(detections: Mapping[Key, Detections], known: set[Key], name: 
 
 def _targets(frames: Mapping[FrameKey, Frame]) -> dict[FrameKey, _Target]:
     """Prepare the frames that count, those with an annotated person; the others would only add false positives."""
-    counted = {key: frame for key, frame in sorted(frames.items()) if frame.labelled and frame.people}
+    counted = {key: frame for key, frame in sorted(frames.items()) if counts(frame)}
     if not counted:
         raise DatasetError("validation pairs: no Frame A has an annotated person, so there is nothing to score")
     names = sorted({video for video, _ in counted})
     return {
-        (video, position): _Target(names.index(video), _annotations(video, position, frame), frame.ignore_regions)
+        (video, position): _Target(names.index(video), annotated_poses(video, position, frame), frame.ignore_regions)
         for (video, position), frame in counted.items()
     }
-
-
-def _annotations(video: str, position: int, frame: Frame) -> TruePoses:
-    people = [person for person in frame.people if person.labelled.any()]
-    for person in people:
-        if person.head_box is None:
-            raise DatasetError(f"{video}, frame {position}, track {person.track_id}: no bbox_head, which PCKh needs")
-    return true_poses(
-        [person.joints for person in people],
-        [person.labelled for person in people],
-        [person.head_box for person in people if person.head_box is not None],
-        frame.ignore_regions,
-    )
 
 
 def _average_precision(results: Mapping[tuple[str, int], _Result], confidence: float) -> pd.DataFrame:

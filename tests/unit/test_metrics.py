@@ -8,8 +8,10 @@ from dimofs.datasets.records import POSETRACK_JOINTS
 from dimofs.metrics import (
     POSE_COLUMNS,
     POSE_JOINTS,
+    PoseRules,
     box_iou,
     envelope_ap,
+    joint_distances,
     match_boxes,
     match_poses,
     mean_of_defined,
@@ -20,6 +22,7 @@ from dimofs.metrics import (
     strictly_inside,
     trapezoid_ap,
     true_poses,
+    without_unannotated_joints,
 )
 
 SQUARE = np.array([[0, 0], [10, 0], [10, 10], [0, 10]])
@@ -336,3 +339,53 @@ class TestProperties:
         value = area(rank(*case))
         worse = area(rank(np.append(scores, 0.5), np.append(correct, False), np.append(video, 0), positives))
         assert np.isnan(value) or np.isnan(worse) or worse <= value + 1e-9
+
+
+class TestRules:
+    """The switches that concern AP; those of tracking are in test_mot.py."""
+
+    def test_an_absent_joint_may_have_no_ap(self):
+        nothing = rank([], [], [], [0])
+        assert envelope_ap(nothing) == 0
+        assert np.isnan(envelope_ap(nothing, PoseRules(absent_joint_has_zero_ap=False)))
+        for zero in (True, False):
+            assert np.isnan(envelope_ap(rank([1], [0], [0], [0]), PoseRules(absent_joint_has_zero_ap=zero)))
+
+    def test_the_mean_may_be_over_columns(self):
+        ap = np.array([10.0, 10, 10, *[0] * 12])
+        assert pose_columns(ap)[-1] == pytest.approx(2)
+        assert pose_columns(ap, PoseRules(mean_over_joints=False))[-1] == pytest.approx(10 / 7)
+
+    def test_joints_of_paired_people_without_annotation_may_be_left_out(self):
+        truth = annotated(person(), labelled=np.array([only(0, 5)]))
+        found = predicted(person(), person(x=50, y=500))
+        left = without_unannotated_joints(truth, found)
+        assert left.present[0].tolist() == [name in ("nose", "left_shoulder") for name in POSE_JOINTS]
+        assert left.present[1].all()
+        assert left.source.tolist() == [0, 1]
+
+
+class TestDistances:
+    def test_are_in_head_sizes_up_to_half_a_head(self):
+        distance = joint_distances(annotated(person()), predicted(person(x=3), person(x=15), person(x=15.1)))
+        np.testing.assert_allclose(distance[:2, 0], np.tile([[0.1], [0.5]], 15))
+        assert np.isnan(distance[2]).all()
+
+    def test_need_both_joints(self):
+        missing = person()
+        missing[5] = np.nan
+        distance = joint_distances(annotated(person(), labelled=np.array([only(0, 5)])), predicted(missing))
+        assert np.flatnonzero(~np.isnan(distance[0, 0])).tolist() == [0]
+
+    def test_without_a_head_nothing_is_found(self):
+        truth = true_poses([person()], np.ones((1, 17), bool), [[5, 5, 5, 5]], ())
+        assert np.isnan(joint_distances(truth, predicted(person()))).all()
+        assert not match_poses(truth, predicted(person())).any()
+
+
+def test_joints_that_are_not_exported_do_not_count():
+    missing = np.stack([person(), np.full((17, 2), np.nan), person(y=500)])
+    missing[0, 5] = np.nan
+    found = predicted(*missing)
+    assert found.source.tolist() == [0, 2]
+    assert found.present.sum(axis=1).tolist() == [14, 15]

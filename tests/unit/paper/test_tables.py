@@ -8,7 +8,7 @@ from dimofs.actions.ablations import ActionTraining, Column
 from dimofs.actions.evaluate import PAPER_DIFFERENCES
 from dimofs.datasets.records import DatasetError
 from dimofs.metrics import POSE_COLUMNS
-from dimofs.paper.tables import table1, table3, table3_differences
+from dimofs.paper.tables import table1, table2, table3, table3_differences
 
 
 def average_precision():
@@ -83,6 +83,52 @@ SCORED = pd.DataFrame(
         "n_frames": 100,
     }
 )
+
+
+def tracking():
+    """Values that tell apart method, linker, point, metric and joint by their digits."""
+    rows = [
+        (method, linker, point, metric, joint, value, value - 1, value + 2, 30, 4)
+        for m, method in enumerate(("single_frame", "dimofs"))
+        for k, (linker, point) in enumerate((("detect_and_track", "filtered"), ("keypoints", "unfiltered")))
+        for n, metric in enumerate(("ap", "mota"))
+        for j, joint in enumerate(POSE_COLUMNS)
+        for value in [1000.0 * n + 100 * m + 10 * k + j]
+    ]
+    names = ["method", "linker", "operating_point", "metric", "joint", "value", "ci_low", "ci_high"]
+    return pd.DataFrame(rows, columns=[*names, "n_frames", "n_videos"])
+
+
+def tracking_differences():
+    table = tracking().query("method == 'dimofs'").drop(columns=["method", "n_frames", "n_videos"])
+    gains = table.rename(columns={"value": "difference"}).assign(minuend="dimofs", subtrahend="single_frame")
+    return gains.assign(difference=gains["difference"] + 5000, ci_low=-3.0, ci_high=gains["difference"] + 5001)
+
+
+class TestTable2:
+    table = table2(tracking(), tracking_differences(), "embedded data")
+
+    def test_columns_and_rows(self):
+        names = ["method", "source", "head", "shou", "elbo", "wri", "hip", "knee", "ank", "mean", "ci_low", "ci_high"]
+        assert list(self.table.columns) == names
+        first = [f"{method}, detect_and_track, filtered" for method in ("single_frame", "dimofs", "difference")]
+        second = [f"{method}, keypoints, unfiltered" for method in ("single_frame", "dimofs", "difference")]
+        assert self.table["method"].tolist() == [*first, *first, *second]
+        assert self.table["source"].tolist() == ["paper"] * 3 + ["embedded data"] * 6
+
+    def test_the_papers_rows_are_verbatim(self):
+        paper = self.table.loc[:2, "head":"mean"].to_numpy()
+        assert paper[0].tolist() == [61.7, 65.5, 57.3, 45.7, 54.3, 53.1, 45.7, 55.2]
+        assert paper[1].tolist() == [62.9, 67.2, 57.4, 45.8, 55.5, 53.5, 46.5, 56.0]
+        assert paper[2].tolist() == [1.2, 1.7, 0.1, 0.1, 1.2, 0.4, 0.8, 0.8]
+        assert self.table.loc[:2, ["ci_low", "ci_high"]].isna().all(axis=None)
+
+    def test_ours_is_mota_with_the_interval_of_the_mean(self):
+        ours = self.table.loc[3:, "head":"mean"].to_numpy()
+        first = np.array([1000.0, 1100, 6100, 1010, 1110, 6110])
+        np.testing.assert_array_equal(ours, first[:, None] + np.arange(8))
+        assert self.table.loc[3, ["ci_low", "ci_high"]].tolist() == [1006, 1009]
+        assert self.table.loc[5, ["ci_low", "ci_high"]].tolist() == [-3, 6108]
 
 
 class TestTable3:

@@ -1,0 +1,188 @@
+"""MOTA, MOTP, precision, recall and AP of linked detections by poseval's rules, with paired intervals (§6.1, A20–A25).
+
+Detections on every frame of the validation videos are linked; only the frames that poseval counts are judged: labelled
+ones with an annotated person, in temporal order, which outside the middle of a video is every n-th frame.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dimofs.config import Paper
+from dimofs.datasets.annotations import annotated_poses, counts
+from dimofs.datasets.records import DatasetError, Frame, Video
+from dimofs.metrics import (
+    POSE_COLUMNS,
+    POSEVAL,
+    Floats,
+    Integers,
+    Neck,
+    PoseRules,
+    envelope_ap,
+    pose_columns,
+    predicted_poses,
+    rank_joints,
+    without_unannotated_joints,
+)
+from dimofs.mot import TrackedFrame, count_events, tracking_metrics
+from dimofs.statistics import percentile_interval, resample_weights, resampled_envelope_ap
+from dimofs.tracking.link import OperatingPoint, exported_joints
+
+#: What is judged, in the order of the tables' rows.
+METRICS = ("ap", "mota", "motp", "precision", "recall")
+
+_COLUMNS = ("video", "frame", "score", "joints", "joint_scores", "track", "linker", "operating_point")
+_KEY = ["linker", "operating_point", "metric", "joint"]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """One metric of one method in the eight columns of Table 2, percent."""
+
+    value: Floats  #: (8,)
+    samples: Floats  #: (resamples, 8)
+
+
+def evaluate_tracking(
+    videos: Sequence[Video],
+    single_frame: pd.DataFrame,
+    dimofs: pd.DataFrame,
+    points: Mapping[str, OperatingPoint],
+    neck: Neck,
+    paper: Paper,
+    seed: int,
+    rules: PoseRules = POSEVAL,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge the tracks of both methods by every linker at every operating point.
+
+    videos: any splits, `val` is used. single_frame, dimofs: tables of `dimofs.tracking.link.link`, one below the other,
+    with the columns linker and operating_point (a name in `points`) beside them; both methods have the same ones.
+
+    Returns two tables in percent, a row for each metric of METRICS and column of Table 2: (method, linker,
+    operating_point, metric, joint, value, ci_low, ci_high, n_frames, n_videos), and the differences DiMoFs − single
+    frame with paired intervals (minuend, subtrahend, linker, operating_point, metric, joint, difference, ci_low,
+    ci_high). `ap` is that of the detections that are tracked, at the operating point's thresholds (A23).
+
+    Raises DatasetError when tracks do not belong to these videos, a track occurs twice in a frame, or the methods were
+    not linked in the same ways.
+    """
+    val = sorted((video for video in videos if video.split == "val"), key=lambda video: video.name)
+    counted = [video for video in val if any(counts(frame) for frame in video.frames)]
+    if not counted:
+        raise DatasetError("validation videos: no frame has an annotated person, so there is nothing to judge")
+    weights = resample_weights(len(counted), paper.resamples, seed)
+    tables = {"single_frame": single_frame, "dimofs": dimofs}
+    ways = [_ways(table, val, points, method) for method, table in tables.items()]
+    if ways[0] != ways[1]:
+        raise DatasetError(f"single-frame tracks are linked as {ways[0]}, DiMoFs' as {ways[1]}; link both again")
+
+    n_frames = sum(counts(frame) for video in counted for frame in video.frames)
+    values, differences = [], []
+    for linker, point in ways[0]:
+        results = {}
+        for method, table in tables.items():
+            chosen = table[(table["linker"] == linker) & (table["operating_point"] == point)]
+            frames = tracked_frames(counted, chosen, points[point].joint_score, neck, rules)
+            results[method] = _judged(frames, weights, rules)
+        for metric in METRICS:
+            for method in tables:
+                result = results[method][metric]
+                for row in _rows(result, paper.confidence):
+                    values.append((method, linker, point, metric, *row, n_frames, len(counted)))
+            one, other = results["dimofs"][metric], results["single_frame"][metric]
+            gain = _Result(one.value - other.value, one.samples - other.samples)
+            for row in _rows(gain, paper.confidence):
+                differences.append(("dimofs", "single_frame", linker, point, metric, *row))
+    bounds = ["ci_low", "ci_high"]
+    return (
+        pd.DataFrame(values, columns=["method", *_KEY, "value", *bounds, "n_frames", "n_videos"]),
+        pd.DataFrame(differences, columns=["minuend", "subtrahend", *_KEY, "difference", *bounds]),
+    )
+
+
+def tracked_frames(
+    videos: Sequence[Video], tracks: pd.DataFrame, joint_score: float | None, neck: Neck, rules: PoseRules = POSEVAL
+) -> list[list[TrackedFrame]]:
+    """The counted frames of each video with what was tracked there, in temporal order.
+
+    tracks: columns video, frame, score, joints (34), joint_scores (17) and track; joints with a logit below
+    `joint_score` are left out as they are from an export. Raises DatasetError when a track occurs twice in a frame.
+    """
+    twice = tracks.duplicated(["video", "frame", "track"])
+    if twice.any():
+        row = tracks[twice].iloc[0]
+        raise DatasetError(f"tracks: {row['video']}, frame {row['frame']}: track {row['track']} occurs twice")
+    joints = np.array(tracks["joints"].to_list(), np.float64).reshape(-1, 17, 2)
+    logits = np.array(tracks["joint_scores"].to_list(), np.float64).reshape(-1, 17)
+    exported = exported_joints(joints, logits, joint_score, neck)
+    score, track = tracks["score"].to_numpy(np.float64), tracks["track"].to_numpy(np.int64)
+    rows: dict[tuple[str, int], list[int]] = {}
+    for index, key in enumerate(zip(tracks["video"].astype(str), tracks["frame"].astype(int), strict=True)):
+        rows.setdefault(key, []).append(index)
+
+    def tracked(video: str, position: int, frame: Frame) -> TrackedFrame:
+        here = np.array(rows.get((video, position), []), np.int64)
+        return _tracked_frame(video, position, frame, exported[here], score[here], track[here], rules)
+
+    return [
+        [tracked(video.name, position, frame) for position, frame in enumerate(video.frames) if counts(frame)]
+        for video in videos
+    ]
+
+
+def _tracked_frame(
+    video: str, position: int, frame: Frame, joints: Floats, score: Floats, track: Integers, rules: PoseRules
+) -> TrackedFrame:
+    truth = annotated_poses(video, position, frame, rules)
+    regions = frame.ignore_regions if rules.ignore_regions else ()
+    predicted = predicted_poses(joints, score, regions, "head_bottom")  # the neck is exported already
+    predicted_track = track[predicted.source]
+    if not rules.unannotated_joint_is_wrong:
+        predicted = without_unannotated_joints(truth, predicted)
+        predicted_track = track[predicted.source]
+    true_track = np.array([person.track_id for person in frame.people], np.int64)[truth.source]
+    # poseval removes people without joints only where it looks for ignored ones
+    anybody = len(truth.joints) > 0 or len(regions) == 0
+    return TrackedFrame(truth, true_track, predicted, predicted_track, anybody)
+
+
+def _ways(
+    tracks: pd.DataFrame, videos: Sequence[Video], points: Mapping[str, OperatingPoint], method: str
+) -> list[tuple[str, str]]:
+    """The (linker, operating point) of a table, in its order, after checking the table."""
+    missing = sorted({*_COLUMNS} - {*tracks.columns})
+    if missing:
+        raise DatasetError(f"{method} tracks: no column {', '.join(missing)}; link again")
+    length = {video.name: len(video.frames) for video in videos}
+    for video, position in tracks[["video", "frame"]].drop_duplicates().itertuples(index=False):
+        if not 0 <= position < length.get(video, 0):
+            raise DatasetError(
+                f"{method} tracks: {video}, frame {position} is in no validation video; "
+                "they are of another data set: predict and link again"
+            )
+    found = tracks[["linker", "operating_point"]].drop_duplicates()
+    unknown = sorted({*found["operating_point"]} - {*points})
+    if unknown:
+        raise DatasetError(f"{method} tracks: unknown operating point {', '.join(unknown)}; link again")
+    return [(str(linker), str(point)) for linker, point in found.itertuples(index=False)]
+
+
+def _judged(frames: Sequence[Sequence[TrackedFrame]], weights: Floats, rules: PoseRules) -> dict[str, _Result]:
+    rankings = rank_joints(
+        ((video, one.truth, one.predicted) for video, of_video in enumerate(frames) for one in of_video), len(frames)
+    )
+    ap = np.array([envelope_ap(ranking, rules) for ranking in rankings])
+    samples = np.stack([resampled_envelope_ap(ranking, weights, rules) for ranking in rankings], axis=-1)
+    results = {"ap": _Result(pose_columns(ap, rules), pose_columns(samples, rules))}
+
+    by_video = np.stack([count_events(of_video, rules) for of_video in frames])
+    resampled = tracking_metrics(np.einsum("rv,vjc->rjc", weights, by_video))
+    for metric, value in tracking_metrics(by_video.sum(axis=0)).items():
+        results[metric] = _Result(pose_columns(value, rules), pose_columns(resampled[metric], rules))
+    return results
+
+
+def _rows(result: _Result, confidence: float) -> list[tuple[str, float, float, float]]:
+    return list(zip(POSE_COLUMNS, result.value, *percentile_interval(result.samples, confidence), strict=True))

@@ -1,0 +1,151 @@
+"""Linking the detections of consecutive frames into tracks (§5, A24): the second stage of Detect-and-Track's system.
+
+Each frame's detections are assigned, one to one and at the least total cost, to the tracks seen in the frames before.
+Detect-and-Track's linker is `DETECT_AND_TRACK`: the cost is 1 − IoU of the boxes, a track is forgotten after one frame
+without it, and every assigned pair links, whatever it costs. `KEYPOINTS` is the better practice of the field: the cost
+is 1 − OKS of the poses, a track is remembered for several frames, and pairs that have next to nothing in common do not
+link. Positions are not extrapolated, and frames without any detection count as time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from dimofs.datasets.records import DatasetError
+from dimofs.metrics import Floats, Integers, Neck, box_iou
+
+#: What the linkers read of a table of predictions (`dimofs.pose.predict`).
+COLUMNS = ("video", "frame", "delta", "score", "box", "joints")
+
+#: Spread of each of the 17 PoseTrack18 slots in OKS: COCO's constants, the shoulders' for the two ends of the head.
+_SPREAD = 2 * np.array(
+    [0.026, 0.079, 0.079, *np.repeat([0.035, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089], 2)]
+)  # fmt: skip
+_EARS = (3, 4)  # never labelled, so their predictions mean nothing (A20)
+_FORBIDDEN = 1e6  # more than any sum of costs, which are at most 1 each
+
+
+@dataclass(frozen=True)
+class Linker:
+    """How detections are linked."""
+
+    cost: Literal["iou", "oks"]  #: 1 − IoU of the boxes, or 1 − OKS of the poses
+    memory: int  #: frames after which an unseen track is forgotten; 1: only the frame before is looked at
+    max_cost: float | None  #: dearer pairs do not link; None: every assigned pair links
+
+
+#: The baseline's linker (A24).
+DETECT_AND_TRACK = Linker(cost="iou", memory=1, max_cost=None)
+#: A pose lost for a few frames is found again. At OKS 0.1 joints lie about a quarter of the person's height apart.
+KEYPOINTS = Linker(cost="oks", memory=5, max_cost=0.9)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Which detections are used at all: pose mAP and MOTA of the paper come from two different ones (A23)."""
+
+    score: float  #: least box score of a person
+    area: float  #: least area of the box, pixels²
+    joint_score: float | None  #: least heat map logit of a joint to be exported; None: every joint is exported
+
+
+#: Detect-and-Track's thresholds, behind its MOTA (A24).
+FILTERED = OperatingPoint(score=0.95, area=50.0, joint_score=1.95)
+#: Everything the detector gives, as behind Table 1.
+UNFILTERED = OperatingPoint(score=0.0, area=0.0, joint_score=None)
+
+
+def link(detections: pd.DataFrame, linker: Linker, point: OperatingPoint) -> pd.DataFrame:
+    """Give the detections at or above the thresholds on score and area a `track`, int32, unique in each frame.
+
+    detections: a table of predictions, of which the rows with δ = 0 are used; `frame` is the position in the video, so
+    that a frame without rows is a frame without people. Tracks count from 0 in each video, in the order of their first
+    detections. Returns the rows that are kept, with all their columns, sorted by video and frame. Low joints are not
+    removed here: see `exported_joints`.
+
+    Raises DatasetError when a column is missing.
+    """
+    missing = sorted({*COLUMNS} - {*detections.columns})
+    if missing:
+        raise DatasetError(f"detections: no column {', '.join(missing)}; predict again")
+    box = np.array(detections["box"].to_list(), np.float64).reshape(-1, 4)
+    area = np.prod(box[:, 2:] - box[:, :2], axis=1)
+    kept = (detections["delta"] == 0) & (detections["score"] >= point.score) & (area >= point.area)
+    rows = detections[kept].sort_values(["video", "frame"], kind="stable", ignore_index=True)
+    boxes = np.array(rows["box"].to_list(), np.float64).reshape(-1, 4)
+    poses = np.array(rows["joints"].to_list(), np.float64).reshape(-1, 17, 2)
+    cost = _costs(linker, boxes, poses)
+    track = np.zeros(len(rows), np.int32)
+    for _, video in rows.groupby("video", sort=False):
+        at = video.index.to_numpy()
+        track[at] = _tracks(video["frame"].to_numpy(np.int64), at, cost, linker)
+    return rows.assign(track=track)
+
+
+def exported_joints(joints: Floats, joint_scores: Floats, joint_score: float | None, neck: Neck) -> Floats:
+    """The joints (P, 17, 2) as they are exported, NaN where they are not: those with a logit below `joint_score`.
+
+    With neck = "shoulders" the slot head_bottom becomes the midpoint of the two shoulders, and the mean of their logits
+    decides whether it is exported (A21), also where a shoulder alone is not.
+    """
+    points, logits = np.array(joints, np.float64), np.array(joint_scores, np.float64)
+    if neck == "shoulders":
+        points[:, 1], logits[:, 1] = points[:, 5:7].mean(axis=1), logits[:, 5:7].mean(axis=1)
+    if joint_score is not None:
+        points[logits < joint_score] = np.nan
+    return points
+
+
+def oks(poses: Floats, others: Floats, areas: Floats) -> Floats:
+    """Object keypoint similarity of poses (P, 17, 2) with others (G, 17, 2), (P, G), 1 where they are equal.
+
+    The mean over the joints without the ears of exp(−d² / (2 · area · spread²)), d pixels, areas (P, G) pixels².
+    """
+    squared = ((poses[:, None] - others[None]) ** 2).sum(axis=-1)
+    similar = np.exp(-squared / np.maximum(2 * areas[..., None] * _SPREAD**2, np.finfo(np.float64).tiny))
+    return np.delete(similar, _EARS, axis=-1).mean(axis=-1)
+
+
+def _costs(linker: Linker, boxes: Floats, poses: Floats) -> Callable[[Integers, Integers], Floats]:
+    """The cost between rows: indices (T,) and (D,) give (T, D)."""
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+
+    def iou_cost(tracks: Integers, detections: Integers) -> Floats:
+        return 1 - box_iou(boxes[tracks], boxes[detections])
+
+    def oks_cost(tracks: Integers, detections: Integers) -> Floats:
+        mean_area = (area[tracks, None] + area[detections]) / 2
+        return 1 - oks(poses[tracks], poses[detections], mean_area)
+
+    return {"iou": iou_cost, "oks": oks_cost}[linker.cost]
+
+
+def _tracks(frame: Integers, rows: Integers, cost: Callable[[Integers, Integers], Floats], linker: Linker) -> Integers:
+    """The track of each row of one video, (N,), rows in order of their frames."""
+    track = np.zeros(len(rows), np.int64)
+    last: dict[int, int] = {}  # the position of each remembered track's latest detection
+    started = 0
+    for now in np.unique(frame):
+        here = np.flatnonzero(frame == now)
+        last = {known: position for known, position in last.items() if now - frame[position] <= linker.memory}
+        known, positions = np.array([*last], np.int64), np.array([*last.values()], np.int64)
+        pairs = _assign(cost(rows[positions], rows[here]), linker.max_cost)
+        of_here = {column: int(known[row]) for row, column in pairs}
+        for column, position in enumerate(here):
+            if column not in of_here:
+                of_here[column] = started
+                started += 1
+            track[position] = of_here[column]
+            last[of_here[column]] = int(position)
+    return track
+
+
+def _assign(cost: Floats, max_cost: float | None) -> list[tuple[int, int]]:
+    """Least-cost pairs (track, detection); those that cost more than `max_cost` are never made."""
+    allowed = np.ones(cost.shape, bool) if max_cost is None else cost <= max_cost
+    rows, columns = linear_sum_assignment(np.where(allowed, cost, _FORBIDDEN))
+    return [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if allowed[row, column]]
