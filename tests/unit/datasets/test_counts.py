@@ -16,8 +16,8 @@ from dimofs.datasets.records import JHMDB_CLASSES, POSETRACK_JOINTS, DatasetErro
 
 
 def write_jhmdb(root: Path) -> list[str]:
-    """A whole JHMDB in its official numbers: empty images, and one mask and one joint file that all clips share."""
-    names = [f"{JHMDB_CLASSES[number % 21]}/clip_{number}" for number in range(928)]
+    """A whole JHMDB in the numbers of `JHMDB_SPLITS`: empty images; one mask and one joint file that all clips share."""
+    names = [f"{JHMDB_CLASSES[number % 21]}/clip_{number}" for number in range(sum(JHMDB_SPLITS[1]))]
     (root / "splits").mkdir(parents=True)
     for split, (train, _) in JHMDB_SPLITS.items():
         lines: dict[str, list[str]] = {name: [] for name in JHMDB_CLASSES}
@@ -38,6 +38,13 @@ def write_jhmdb(root: Path) -> list[str]:
     return names
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Official numbers of 30 clips in place of 928."""
+    for split, numbers in {1: (20, 10), 2: (21, 9), 3: (19, 11)}.items():
+        monkeypatch.setitem(JHMDB_SPLITS, split, numbers)
+
+
 def test_a_whole_jhmdb(tmp_path: Path) -> None:
     write_jhmdb(tmp_path)
     account = check_counts(tmp_path, "jhmdb", partial=False)
@@ -52,18 +59,19 @@ def test_a_whole_jhmdb(tmp_path: Path) -> None:
     assert not (tmp_path / MISSING).exists()
 
 
+@pytest.mark.usefixtures("small")
 def test_a_partial_jhmdb_is_refused_or_read_without_its_gaps(tmp_path: Path) -> None:
     names = write_jhmdb(tmp_path)
     (tmp_path / "puppet_mask" / names[0] / "puppet_mask.mat").unlink()
-    (tmp_path / "joint_positions" / names[700] / "joint_positions.mat").unlink()
+    (tmp_path / "joint_positions" / names[20] / "joint_positions.mat").unlink()
     for path in (tmp_path / "Rename_Images" / names[5]).iterdir():
         path.unlink()
     (tmp_path / "Rename_Images" / names[5]).rmdir()
-    with pytest.raises(DatasetError, match=r"not the whole of jhmdb(?s:.*)925 of 928 clips(?s:.*)accept a partial"):
+    with pytest.raises(DatasetError, match=r"not the whole of jhmdb(?s:.*)27 of 30 clips(?s:.*)accept a partial"):
         check_counts(tmp_path, "jhmdb", partial=False)
     assert not (tmp_path / MISSING).exists()
     account = check_counts(tmp_path, "jhmdb", partial=True)
-    assert account.missing == tuple(sorted([names[0], names[5], names[700]]))
+    assert account.missing == tuple(sorted([names[0], names[5], names[20]]))
     assert not account.whole
     assert all(name in account.lines[-1] for name in account.missing)
     assert (tmp_path / MISSING).read_text().splitlines() == list(account.missing)
@@ -71,27 +79,30 @@ def test_a_partial_jhmdb_is_refused_or_read_without_its_gaps(tmp_path: Path) -> 
     assert {video.name for video in videos} == set(names) - set(account.missing)
 
 
+@pytest.mark.usefixtures("small")
 def test_a_long_list_of_gaps_is_cut(tmp_path: Path) -> None:
     names = write_jhmdb(tmp_path)
-    for name in names[:300]:
+    for name in names[:12]:
         (tmp_path / "puppet_mask" / name / "puppet_mask.mat").unlink()
     account = check_counts(tmp_path, "jhmdb", partial=True)
-    assert account.lines[-1].startswith("jhmdb: 628 of 928 clips")
-    assert account.lines[-1].endswith(" and 295 more")
-    assert len(read_missing(tmp_path)) == 300
+    assert account.lines[-1].startswith("jhmdb: 18 of 30 clips")
+    assert account.lines[-1].endswith(" and 7 more")
+    assert len(read_missing(tmp_path)) == 12
 
 
+@pytest.mark.usefixtures("small")
 def test_other_numbers_than_the_official_ones_are_refused(tmp_path: Path) -> None:
     write_jhmdb(tmp_path)
     path = tmp_path / "splits" / "catch_test_split2.txt"
     path.write_text(path.read_text().replace(" 2\n", " 1\n", 1))
-    with pytest.raises(DatasetError, match="split 2: 659 train clips and 269 test clips, published are 658 and 270"):
+    with pytest.raises(DatasetError, match="split 2: 22 train clips and 8 test clips, published are 21 and 9"):
         check_counts(tmp_path, "jhmdb", partial=False)
     assert not check_counts(tmp_path, "jhmdb", partial=True).whole
 
 
 @pytest.mark.parametrize("version", ["V1", "V2"])
-def test_diving48(tmp_path: Path, version: str) -> None:
+def test_diving48(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setitem(DIVING48_VERSIONS, version, (159, 20))
     (tmp_path / "rgb").mkdir()
     number = 0
     for split, count in zip(("train", "test"), DIVING48_VERSIONS[version], strict=True):
@@ -158,6 +169,10 @@ def test_what_is_missing_comes_back(tmp_path: Path) -> None:
     (tmp_path / MISSING).write_bytes(b"\xff")
     with pytest.raises(DatasetError, match=rf"{MISSING}: cannot be read"):
         read_missing(tmp_path)
+
+
+def test_the_official_numbers_of_diving48() -> None:
+    assert DIVING48_VERSIONS == {"V1": (15_943, 2_096), "V2": (15_027, 1_970)}
 
 
 def test_the_official_numbers_are_those_of_the_official_files(samples: Path) -> None:
