@@ -16,7 +16,7 @@ from dimofs.datasets.records import JHMDB_CLASSES, POSETRACK_JOINTS, DatasetErro
 
 
 def write_jhmdb(root: Path) -> list[str]:
-    """A whole JHMDB in the numbers of `JHMDB_SPLITS`: empty images; one mask and one joint file that all clips share."""
+    """A whole JHMDB in the numbers of `JHMDB_SPLITS`: empty images; one mask and one joint file for all clips."""
     names = [f"{JHMDB_CLASSES[number % 21]}/clip_{number}" for number in range(sum(JHMDB_SPLITS[1]))]
     (root / "splits").mkdir(parents=True)
     for split, (train, _) in JHMDB_SPLITS.items():
