@@ -1,6 +1,7 @@
 """Archives from a server on this machine, with everything that goes wrong on the way, to a data set that reads."""
 
 import csv
+import gzip
 import hashlib
 import io
 import os
@@ -38,7 +39,7 @@ class Server:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        self.faults: dict[str, str] = {}  #: path → "404", "500", "500 once", "cut", "cut once", "page"
+        self.faults: dict[str, str] = {}  #: path → "404", "500", "500 once", "cut", "cut once", "page", "encoded"
         self.asked: Counter[str] = Counter()
         served = self
 
@@ -64,6 +65,8 @@ class Server:
             return
         content = b"<!DOCTYPE html><title>log in</title>" if fault == "page" else self.files[name]
         request.send_response(200)
+        if fault == "encoded" and "gzip" in request.headers.get("Accept-Encoding", ""):
+            request.send_header("Content-Encoding", "gzip")
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()
         request.wfile.write(content[: len(content) // 2] if fault == "cut" else content)
@@ -246,6 +249,12 @@ def test_where_nothing_works_the_error_says_what_to_do(
         assert part in str(error.value)
     assert server.asked == {"splits.zip": asked}
     assert names(tmp_path) == []
+
+
+def test_a_gzip_is_not_unpacked_on_the_way(tmp_path: Path, server: Server) -> None:
+    content = gzip.compress(b"content")
+    server.faults["splits.zip"] = "encoded"
+    assert obtain(one(server, content), tmp_path, accept_terms=True).read_bytes() == content
 
 
 def test_a_server_that_is_not_there(tmp_path: Path, server: Server) -> None:
