@@ -15,6 +15,7 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
+from dimofs.datasets.missing import read_missing
 from dimofs.datasets.records import JHMDB_CLASSES, JHMDB_JOINTS, Array, DatasetError, Frame, Person, Video
 
 _UNPACK = "unpack the archive again or correct the file"
@@ -25,9 +26,11 @@ def read_jhmdb(root: Path, split: int) -> list[Video]:
     """Read every clip of the official split 1, 2 or 3, sorted by name ("<class>/<clip>").
 
     See `read_clip` for what a clip becomes. Raises DatasetError for anything that cannot be read as it stands; no clip
-    is skipped.
+    is skipped but those that `MISSING.txt` names, where a partial data set was accepted.
     """
-    return [read_clip(root, name, part) for name, part in sorted(read_split(root / "splits", split).items())]
+    missing = read_missing(root)
+    parts = read_split(root / "splits", split)
+    return [read_clip(root, name, part) for name, part in sorted(parts.items()) if name not in missing]
 
 
 def read_split(folder: Path, split: int) -> dict[str, str]:

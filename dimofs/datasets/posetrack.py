@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dimofs.datasets.missing import read_missing
 from dimofs.datasets.records import POSETRACK_JOINTS, Array, DatasetError, Frame, Person, Video
 
 _UNPACK = "unpack the archive again or correct the file"
@@ -29,7 +30,8 @@ def read_posetrack18(root: Path) -> list[Video]:
 
     `Video.name` is the sequence (the label file's name), `Video.split` its folder under `annotations/`; see
     `read_posetrack18_file` for what a sequence becomes. Raises DatasetError for anything that cannot be read as it
-    stands; no sequence is skipped.
+    stands; no sequence is skipped but those that `MISSING.txt` names ("<split>/<sequence>"), where a partial data set
+    was accepted.
     """
     splits = [split for split in ("test", "train", "val") if (root / "annotations" / split).is_dir()]
     if not splits:
@@ -37,15 +39,16 @@ def read_posetrack18(root: Path) -> list[Video]:
             f"{root / 'annotations'}: holds none of the folders train, val and test; "
             "give the folder that holds annotations/ and images/"
         )
-    return [video for split in splits for video in _read_split(root, split)]
+    missing = read_missing(root)
+    return [video for split in splits for video in _read_split(root, split, missing)]
 
 
-def _read_split(root: Path, split: str) -> list[Video]:
+def _read_split(root: Path, split: str, missing: set[str]) -> list[Video]:
     folder = root / "annotations" / split
     files = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
     if not files:
         raise DatasetError(f"{folder}: holds no label file (*.json); unpack the labels or remove the empty folder")
-    return [read_posetrack18_file(path, root, split) for path in files]
+    return [read_posetrack18_file(path, root, split) for path in files if f"{split}/{path.stem}" not in missing]
 
 
 def read_posetrack18_file(path: Path, root: Path, split: str) -> Video:
