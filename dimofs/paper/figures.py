@@ -69,7 +69,8 @@ def figure6(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset:
     lists the changes against the single-frame baseline that §6.1 names, with their paired intervals.
     """
     mean = average_precision[average_precision["joint"] == "mean"].sort_values("delta")
-    changes = differences[differences["joint"] == "mean"].set_index(["minuend", "minuend_delta"])
+    changes = differences.query("joint == 'mean' and subtrahend == 'single_frame'")
+    changes = changes.set_index(["minuend", "minuend_delta"])
     baseline = mean[mean["method"] == "single_frame"].iloc[0]
     first, last = int(mean["delta"].min()), int(mean["delta"].max())
     figure, axes, panel = _canvas("pose mAP (%, PCKh@0.5)", bottom=0.122)
