@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from dimofs.config import ConfigError, Section
 from dimofs.datasets.records import DatasetError
+from dimofs.paper.wording import short
 
 Verdict = Literal["reproduced", "not decided", "contradicted", "not run"]
 #: From good to bad; "not run" says nothing.
@@ -142,20 +143,20 @@ def judge_claims(claims: Sequence[Claim], tables: Mapping[str, pd.DataFrame]) ->
 
 def in_words(claim: Claim) -> str:
     """Say what a claim's test asks of the interval: "> 0", "≥ −6.1", "within 2 of 0.4"."""
-    low, high = _bounds(claim)
+    low, high = bounds(claim)
     if claim.test.within:
-        return f"within {_number(claim.test.within)} of {_number(claim.paper or 0)}"
+        return f"within {short(claim.test.within)} of {short(claim.paper or 0)}"
     strict = claim.test.more_than is not None or claim.test.less_than is not None
     if high == math.inf:
-        return f"{'>' if strict else '≥'} {_number(low)}"
-    return f"{'<' if strict else '≤'} {_number(high)}"
+        return f"{'>' if strict else '≥'} {short(low)}"
+    return f"{'<' if strict else '≤'} {short(high)}"
 
 
 def _judge(claim: Claim, tables: Mapping[str, pd.DataFrame]) -> tuple[_Row, Verdict]:
     found = _rows(claim, tables)
     if not found:
         return _Row(math.nan, math.nan, math.nan), "not run"
-    low, high = _bounds(claim)
+    low, high = bounds(claim)
 
     def room(row: _Row) -> float:
         """How far inside the bounds the interval is: the smallest decides among rows of one verdict."""
@@ -193,7 +194,7 @@ def _rows(claim: Claim, tables: Mapping[str, pd.DataFrame]) -> list[_Row]:
 
 def _verdict(claim: Claim, row: _Row) -> Verdict:
     """Compare an interval with the bounds; more_than and less_than do not take the bound itself."""
-    low, high = _bounds(claim)
+    low, high = bounds(claim)
     if math.isnan(row.low) or math.isnan(row.high):
         return "not decided"
     if claim.test.more_than is not None or claim.test.less_than is not None:
@@ -203,8 +204,8 @@ def _verdict(claim: Claim, row: _Row) -> Verdict:
     return "reproduced" if inside else "contradicted" if outside else "not decided"
 
 
-def _bounds(claim: Claim) -> tuple[float, float]:
-    """Give the values that satisfy a test as an interval."""
+def bounds(claim: Claim) -> tuple[float, float]:
+    """Give the values that satisfy a claim's test, as (lowest, highest); either may be infinite."""
     test, paper = claim.test, math.nan if claim.paper is None else claim.paper
     if test.within is not None:
         return paper - test.within, paper + test.within
@@ -221,7 +222,3 @@ def _bounds(claim: Claim) -> tuple[float, float]:
 
 def _listed(cells: Cell | list[Cell]) -> list[Cell]:
     return cells if isinstance(cells, list) else [cells]
-
-
-def _number(value: float) -> str:
-    return f"{value:g}".replace("-", "−")
