@@ -13,7 +13,9 @@ from dimofs.metrics import Floats, Ranking, match_boxes, mean_of_defined, rank, 
 from dimofs.statistics import percentile_interval, resample_weights, resampled_trapezoid_ap
 
 #: The differences that the paper draws between columns of Table 3 (§6.2): minuend, subtrahend.
-PAPER_DIFFERENCES = (("4", "2"), ("6", "3"), ("6", "5"), ("6", "4"), ("3", "2"))
+PAPER_DIFFERENCES = (("4", "2"), ("6", "3"), ("6", "5"), ("6", "4"), ("3", "2"), ("6", "1"))
+#: The δ that others are compared with along Figure 7: no motion, and the paper's peak.
+COMPARED_DELTAS = (0, 12)
 
 
 def evaluate_columns(
@@ -61,13 +63,14 @@ def evaluate_sweep(
     detections: Mapping[str, pd.DataFrame],
     paper: Paper,
     seed: int,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score every training of `detections` (tables as in `evaluate_columns`) at every δ of the test pairs.
 
     pairs: columns split, video, frame_a, frame_b, delta, clamped. Every frame of every test clip counts at every δ;
     where A + δ lies beyond the clip, B is the frame at its end. `clamped_fraction` says for how many frames that is so,
     `mean_effective_delta` is the mean of B − A. Returns (training, delta, map, ci_low, ci_high, n_frames,
-    clamped_fraction, mean_effective_delta).
+    clamped_fraction, mean_effective_delta), and the paired differences of each training's δ to those of COMPARED_DELTAS
+    that are swept: (training, minuend_delta, subtrahend_delta, difference, ci_low, ci_high).
 
     Raises DatasetError when pairs or detections do not belong to the test clips.
     """
@@ -78,15 +81,26 @@ def evaluate_sweep(
     for delta, rows in gaps:
         if set(zip(rows["video"], rows["frame_a"], strict=True)) != everything:
             raise DatasetError(f"pairs: δ = {delta} does not list the frames of the test clips; make the pairs again")
-    table = []
+    ap, samples, table = {}, {}, []
     cells = [(training, int(str(delta)), rows) for training in detections for delta, rows in gaps]
     for training, delta, rows in tqdm(cells, desc="frame-mAP", unit="δ", disable=None):
-        value, samples = _frame_map(clips, _at_delta(detections, training, delta), training, weights)
-        bounds = percentile_interval(samples, paper.confidence)
+        cell = (training, delta)
+        ap[cell], samples[cell] = _frame_map(clips, _at_delta(detections, training, delta), training, weights)
+        bounds = percentile_interval(samples[cell], paper.confidence)
         effective = (rows["frame_b"] - rows["frame_a"]).mean()
-        table.append((training, delta, value, *bounds, len(rows), rows["clamped"].mean(), effective))
+        table.append((*cell, ap[cell], *bounds, len(rows), rows["clamped"].mean(), effective))
+    differences = [
+        (
+            *(training, delta, other, ap[training, delta] - ap[training, other]),
+            *percentile_interval(samples[training, delta] - samples[training, other], paper.confidence),
+        )
+        for other in COMPARED_DELTAS
+        for training, delta in ap
+        if delta != other and (training, other) in ap
+    ]
     names = ["training", "delta", "map", "ci_low", "ci_high", "n_frames", "clamped_fraction", "mean_effective_delta"]
-    return pd.DataFrame(table, columns=names)
+    difference_names = ["training", "minuend_delta", "subtrahend_delta", "difference", "ci_low", "ci_high"]
+    return pd.DataFrame(table, columns=names), pd.DataFrame(differences, columns=difference_names)
 
 
 def _test_clips(videos: Sequence[Video]) -> list[Video]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dimofs.datasets.jhmdb import read_jhmdb
 from dimofs.datasets.manifest import dataset_root
 from dimofs.datasets.posetrack import read_posetrack18
-from dimofs.datasets.records import JHMDB_CLASSES, DatasetError, Frame, Person, Video
+from dimofs.datasets.records import JHMDB_CLASSES, Array, DatasetError, Frame, Person, Video
 from dimofs.io import replacing
 
 Picture = NDArray[Any]  # uint8, BGR
@@ -139,16 +139,24 @@ def _draw_person(view: Picture, person: Person, names: tuple[str, ...], scale: f
     if person.head_box is not None:
         x1, y1, x2, y2 = (int(edge) for edge in person.head_box * scale)
         cv2.rectangle(view, (x1, y1), (x2, y2), _HEAD, 1)
+    draw_skeleton(view, person.joints, person.labelled, names, scale)
+
+
+def draw_skeleton(
+    view: Picture, joints: Array, shown: NDArray[np.bool_], names: tuple[str, ...], scale: float, width: int = 1
+) -> None:
+    """Draw the shown joints (J, 2), pixels of the frame, and the limbs between them into a frame enlarged by `scale`.
+
+    names: of PoseTrack18's joints or JHMDB's. Orange is the person's left, blue the right; width: of a limb, pixels.
+    """
     place = {
-        name: (int(x), int(y))
-        for name, (x, y), labelled in zip(names, (person.joints + 0.5) * scale, person.labelled, strict=True)
-        if labelled
+        name: (int(x), int(y)) for name, (x, y), here in zip(names, (joints + 0.5) * scale, shown, strict=True) if here
     }
     for first, second in _LIMBS:
         if first in place and second in place:
-            cv2.line(view, place[first], place[second], _side(second), 1, cv2.LINE_AA)
+            cv2.line(view, place[first], place[second], _side(second), width, cv2.LINE_AA)
     for name, centre in place.items():
-        cv2.circle(view, centre, 2, _side(name), -1, cv2.LINE_AA)
+        cv2.circle(view, centre, width + 1, _side(name), -1, cv2.LINE_AA)
 
 
 def _side(joint: str) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from dimofs.io import replacing
 from dimofs.paper.reference import paper_value
+from dimofs.paper.wording import number
 
 _BLUE, _PURPLE, _VERMILION, _GREEN, _INK, _GREY = "#0072B2", "#CC79A7", "#D55E00", "#009E73", "#222222", "#666666"
 _STYLE: list[Any] = [
@@ -69,7 +70,8 @@ def figure6(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset:
     lists the changes against the single-frame baseline that §6.1 names, with their paired intervals.
     """
     mean = average_precision[average_precision["joint"] == "mean"].sort_values("delta")
-    changes = differences[differences["joint"] == "mean"].set_index(["minuend", "minuend_delta"])
+    changes = differences.query("joint == 'mean' and subtrahend == 'single_frame'")
+    changes = changes.set_index(["minuend", "minuend_delta"])
     baseline = mean[mean["method"] == "single_frame"].iloc[0]
     first, last = int(mean["delta"].min()), int(mean["delta"].max())
     figure, axes, panel = _canvas("pose mAP (%, PCKh@0.5)", bottom=0.122)
@@ -79,7 +81,7 @@ def figure6(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset:
     axes.plot([first, last], [baseline["ap"]] * 2, **level)
     paper_level = paper_value("table1", "single_frame", "mean")
     _draw_paper(axes, {0: paper_level}, _INK, first, last)
-    entries = [_Entry("single-frame baseline", level, [("mAP", _interval(baseline, "ap"), _number(paper_level))])]
+    entries = [_Entry("single-frame baseline", level, [("mAP", _interval(baseline, "ap"), number(paper_level))])]
     for method, name, colour, marker in (
         ("copy", "detections copied from B", _PURPLE, "s"),
         ("dimofs", "DiMoFs", _BLUE, "o"),
@@ -94,9 +96,9 @@ def figure6(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset:
         _draw_paper(axes, paper_map, colour, first, last)
         rows = []
         for delta in sorted({first, *paper_changes, last} & set(curve["delta"])):
-            paper = _number(paper_changes[delta], "+") if delta in paper_changes else ""
+            paper = number(paper_changes[delta], "+") if delta in paper_changes else ""
             change = _interval(changes.loc[(method, delta)], "difference", "+")
-            rows.append((f"δ = {_number(delta, '+', 0)}", change, paper))
+            rows.append((f"δ = {number(delta, '+', 0)}", change, paper))
         entries.insert(0, _Entry(name, look, rows))
 
     axes.set(xlabel="δ at test time (frames from A to B)", xlim=(first - 0.4, last + 0.4), ylim=(0, None))
@@ -132,7 +134,7 @@ def figure7(sweep: pd.DataFrame, dataset: str) -> Figure:
         peak = int(curve["map"].idxmax())
         axes.plot(peak, curve.loc[peak, "map"], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
         rows = [
-            (f"δ = {delta}", _interval(curve.loc[delta], "map"), _number(paper[delta]) if delta in paper else "")
+            (f"δ = {delta}", _interval(curve.loc[delta], "map"), number(paper[delta]) if delta in paper else "")
             for delta in sorted({0, *paper} & set(deltas))
         ]
         rows.append((f"peak at δ = {peak}", _interval(curve.loc[peak], "map"), ""))
@@ -191,7 +193,7 @@ def training_curves(still: pd.DataFrame, single_frame: pd.DataFrame, dimofs: pd.
         initial["val_map"],
         color=_GREY,
         marker="v",
-        label=f"still images, where both start: {_number(start)}",
+        label=f"still images, where both start: {number(start)}",
     )
     for name, curve, colour, marker in (
         ("single frame", single_frame, _VERMILION, "s"),
@@ -199,7 +201,7 @@ def training_curves(still: pd.DataFrame, single_frame: pd.DataFrame, dimofs: pd.
     ):
         points = curve.dropna(subset="val_map")
         steps, values = [0, *points["step"]], [start, *points["val_map"]]
-        axes.plot(steps, values, color=colour, marker=marker, label=f"{name}: {_number(values[-1])} at the end")
+        axes.plot(steps, values, color=colour, marker=marker, label=f"{name}: {number(values[-1])} at the end")
     axes.legend(frameon=False, loc="lower right")
     axes.set_title(f"Unseen videos of the {dataset}", loc="left", fontsize=9, color=_GREY)
     return figure
@@ -269,10 +271,5 @@ def _draw_panel(panel: Axes, entries: Sequence[_Entry], about_paper: str, about_
 
 
 def _interval(row: Any, value: str, sign: str = "") -> str:
-    low, high = _number(row["ci_low"], sign), _number(row["ci_high"], sign)
-    return f"{_number(row[value], sign)} [{low}, {high}]"
-
-
-def _number(value: float, sign: str = "", digits: int = 1) -> str:
-    rounded = round(float(value), digits)
-    return f"{rounded:{sign if rounded else ''}.{digits}f}".replace("-", "−")
+    low, high = number(row["ci_low"], sign), number(row["ci_high"], sign)
+    return f"{number(row[value], sign)} [{low}, {high}]"

@@ -18,6 +18,7 @@ MEANINGS = {
     "6-5": "DiMoFs instead of optical flow, δ = 10",
     "6-4": "motion cues (δ = 10 instead of 0) with DiMoFs training",
     "3-2": "motion cues (δ = 10 instead of 0) without DiMoFs training",
+    "6-1": "DiMoFs, δ = 10, instead of an inflated 3-D network",
 }
 
 

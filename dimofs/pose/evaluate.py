@@ -74,8 +74,9 @@ def evaluate_pose(
     ranks all their joints, as Detect-and-Track exports it.
 
     Only labelled frames with an annotated person count. Returns two tables in percent, one row for each column of
-    Table 1: (method, delta, joint, ap, ci_low, ci_high, n_frames, n_videos), and the differences to the single-frame
-    baseline (minuend, minuend_delta, subtrahend, subtrahend_delta, joint, difference, ci_low, ci_high).
+    Table 1: (method, delta, joint, ap, ci_low, ci_high, n_frames, n_videos), and paired differences (minuend,
+    minuend_delta, subtrahend, subtrahend_delta, joint, difference, ci_low, ci_high): of everything to the single-frame
+    baseline, then of DiMoFs to DiMoFs at δ = 0, and of DiMoFs to the copy baseline at the same δ.
 
     Raises DatasetError when pairs or detections do not belong to these videos, or a person has no head box.
     """
@@ -195,13 +196,20 @@ def _average_precision(results: Mapping[tuple[str, int], _Result], confidence: f
 
 
 def _differences(results: Mapping[tuple[str, int], _Result], confidence: float) -> pd.DataFrame:
-    baseline = results["single_frame", 0]
-    rows = []
-    for (method, delta), result in results.items():
-        if method == "single_frame":
-            continue
-        bounds = percentile_interval(result.samples - baseline.samples, confidence)
-        for joint, difference, low, high in zip(POSE_COLUMNS, result.ap - baseline.ap, *bounds, strict=True):
-            rows.append((method, delta, "single_frame", 0, joint, difference, low, high))
     names = ["minuend", "minuend_delta", "subtrahend", "subtrahend_delta", "joint", "difference", "ci_low", "ci_high"]
+    rows = []
+    for minuend, subtrahend in _compared(list(results)):
+        first, second = results[minuend], results[subtrahend]
+        bounds = percentile_interval(first.samples - second.samples, confidence)
+        for joint, difference, low, high in zip(POSE_COLUMNS, first.ap - second.ap, *bounds, strict=True):
+            rows.append((*minuend, *subtrahend, joint, difference, low, high))
     return pd.DataFrame(rows, columns=names)
+
+
+def _compared(results: Sequence[tuple[str, int]]) -> list[tuple[tuple[str, int], tuple[str, int]]]:
+    """List what §6.1 compares: all with the single-frame baseline, DiMoFs with itself at δ = 0 and with copying."""
+    baseline = ("single_frame", 0)
+    dimofs = [(method, delta) for method, delta in results if method == "dimofs"]
+    pairs = [(result, baseline) for result in results if result != baseline]
+    pairs += [(result, ("dimofs", 0)) for result in dimofs if ("dimofs", 0) in dimofs and result[1]]
+    return pairs + [(result, ("copy", result[1])) for result in dimofs]

@@ -136,10 +136,10 @@ class TestColumns:
         names = ["minuend", "subtrahend", "paper_difference", "difference", "ci_low", "ci_high"]
         assert list(differences.columns) == names
         assert list(zip(differences["minuend"], differences["subtrahend"], strict=True)) == [
-            ("4", "2"), ("6", "3"), ("6", "5"), ("6", "4"), ("3", "2"),
+            ("4", "2"), ("6", "3"), ("6", "5"), ("6", "4"), ("3", "2"), ("6", "1"),
             ("4", "2 (frozen)"), ("6", "3 (frozen)"), ("3 (frozen)", "2 (frozen)"),
         ]  # fmt: skip
-        assert differences["paper_difference"].tolist() == [5.3, 9.7, 3.8, 4.8, 0.4, 5.3, 9.7, 0.4]
+        assert differences["paper_difference"].tolist() == [5.3, 9.7, 3.8, 4.8, 0.4, 10.6, 5.3, 9.7, 0.4]
         ours = columns.set_index("column")["map"]
         expected = [ours[a] - ours[b] for a, b in zip(differences["minuend"], differences["subtrahend"], strict=True)]
         assert differences["difference"].tolist() == pytest.approx(expected)
@@ -179,7 +179,7 @@ class TestSweep:
             "control": detections(self.clips, (0, 2, 4)),
             "dimofs": pd.concat([detections(self.clips[:1], (0,)), detections(self.clips, (2, 4))]),
         }
-        sweep = evaluate_sweep(self.clips, self.pairs(), tables, PAPER, 0)
+        sweep, _ = evaluate_sweep(self.clips, self.pairs(), tables, PAPER, 0)
         names = [
             "training",
             "delta",
@@ -199,14 +199,31 @@ class TestSweep:
         assert sweep["clamped_fraction"][:3].tolist() == pytest.approx([0, 4 / 8, 7 / 8])
         assert sweep["mean_effective_delta"][:3].tolist() == pytest.approx([0, 10 / 8, (2 + 1 + 4 + 3 + 2 + 1) / 8])
 
+    def test_differences_along_the_sweep(self):
+        """To δ = 0 and to the paper's peak; a training is compared with itself alone."""
+        tables = {
+            "control": detections(self.clips, (0, 2, 12)),
+            "dimofs": pd.concat([detections(self.clips[:1], (0,)), detections(self.clips, (2, 12))]),
+        }
+        _, differences = evaluate_sweep(self.clips, self.pairs((0, 2, 12)), tables, PAPER, 0)
+        names = ["training", "minuend_delta", "subtrahend_delta", "difference", "ci_low", "ci_high"]
+        assert list(differences.columns) == names
+        assert differences[names[:4]].to_numpy().tolist() == [
+            ["control", 2, 0, 0], ["control", 12, 0, 0], ["dimofs", 2, 0, 50], ["dimofs", 12, 0, 50],
+            ["control", 0, 12, 0], ["control", 2, 12, 0], ["dimofs", 0, 12, -50], ["dimofs", 2, 12, 0],
+        ]  # fmt: skip
+        # a resample may draw one clip alone: the gain is then 0 or 100
+        gains = differences.query("training == 'dimofs' and subtrahend_delta == 0")
+        assert gains[["ci_low", "ci_high"]].to_numpy().tolist() == [[0, 100], [0, 100]]
+
     def test_a_class_in_no_drawn_clip_is_left_out_of_that_resample(self):
         """Two clips of two classes, one class never found: a resample's mean is 0, 50 or 100 and never undefined."""
-        sweep = evaluate_sweep(self.clips, self.pairs((0,)), {"dimofs": detections(self.clips[:1])}, PAPER, 0)
+        sweep, _ = evaluate_sweep(self.clips, self.pairs((0,)), {"dimofs": detections(self.clips[:1])}, PAPER, 0)
         assert sweep[["map", "ci_low", "ci_high"]].to_numpy().tolist() == [[50, 0, 100]]
 
     def test_training_pairs_are_left_out(self):
         pairs = pd.concat([self.pairs((0,)), self.pairs((0,)).assign(split="train", video="sit/9")])
-        sweep = evaluate_sweep(self.clips, pairs, {"dimofs": detections(self.clips)}, PAPER, 0)
+        sweep, _ = evaluate_sweep(self.clips, pairs, {"dimofs": detections(self.clips)}, PAPER, 0)
         assert sweep["n_frames"].tolist() == [8]
 
     def test_pairs_that_miss_a_frame(self):

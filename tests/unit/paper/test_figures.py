@@ -19,7 +19,8 @@ def pose_tables(deltas=WIDE):
         columns=["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos"],
     )
     differences = pd.DataFrame(
-        [(m, d, "single_frame", 0, "mean", ap - 68, ap - 70, ap - 67) for m, d, ap in curves],
+        [(m, d, "single_frame", 0, "mean", ap - 68, ap - 70, ap - 67) for m, d, ap in curves]
+        + [("dimofs", d, "copy", d, "mean", 1.0, 0.0, 2.0) for d in deltas],
         columns=[
             "minuend",
             "minuend_delta",

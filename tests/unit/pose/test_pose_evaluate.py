@@ -185,11 +185,17 @@ class TestTables:
         ]
         assert list(differences.columns) == names
         assert len(table) == 8 * (1 + 2 * len(DELTAS))
-        assert len(differences) == 8 * 2 * len(DELTAS)
+        pairs = differences.loc[differences["joint"] == "mean", names[:4]].to_numpy().tolist()
+        assert pairs == [
+            *([method, delta, "single_frame", 0] for delta in DELTAS for method in ("copy", "dimofs")),
+            ["dimofs", -2, "dimofs", 0],
+            ["dimofs", 2, "dimofs", 0],
+            *(["dimofs", delta, "copy", delta] for delta in DELTAS),
+        ]
+        assert len(differences) == 8 * len(pairs)
         assert table["joint"].iloc[:8].tolist() == columns
         assert sorted(table.loc[table["method"] == "single_frame", "delta"].unique()) == [0]
         assert sorted(table.loc[table["method"] == "copy", "delta"].unique()) == list(DELTAS)
-        assert set(differences["subtrahend"]) == {"single_frame"}
 
     def test_a_difference_is_paired(self):
         """The copy baseline at δ = 0 is the single-frame baseline, in every resample."""
@@ -199,12 +205,21 @@ class TestTables:
         assert (same[["difference", "ci_low", "ci_high"]] == 0).all(axis=None)
         assert value(table, "single_frame", 0, column="ci_low") < value(table, "single_frame", 0, column="ci_high")
 
+    def test_without_delta_0_nothing_is_compared_with_it(self):
+        deltas = (-2, 2)
+        _, differences = evaluate(VIDEOS, dimofs=detections(VIDEOS, deltas), pairs=make_pairs(VIDEOS, deltas))
+        assert set(differences["subtrahend"]) == {"single_frame", "copy"}
+
     def test_differences_are_those_of_the_table(self):
         table, differences = evaluate(VIDEOS, dimofs=detections(VIDEOS, DELTAS).query("frame < 3"))
-        row = differences.query("minuend == 'dimofs' and minuend_delta == 2 and joint == 'knee'").iloc[0]
-        expected = value(table, "dimofs", 2, "knee") - value(table, "single_frame", 0, "knee")
-        assert row["difference"] == pytest.approx(expected)
-        assert row["ci_low"] <= row["difference"] <= row["ci_high"]
+        rows = differences.query("minuend == 'dimofs' and minuend_delta == 2 and joint == 'knee'")
+        for row, (method, delta) in zip(
+            rows.itertuples(), (("single_frame", 0), ("dimofs", 0), ("copy", 2)), strict=True
+        ):
+            assert (row.subtrahend, row.subtrahend_delta) == (method, delta)
+            expected = value(table, "dimofs", 2, "knee") - value(table, method, delta, "knee")
+            assert row.difference == pytest.approx(expected)
+            assert row.ci_low <= row.difference <= row.ci_high
 
     def test_intervals_hold_the_value_and_are_the_same_again(self):
         dimofs = detections(VIDEOS, DELTAS).query("frame < 3 or video == @VIDEOS[0].name")
