@@ -14,11 +14,12 @@ import motmetrics
 import numpy as np
 import pandas as pd
 
+from dimofs.config import load_config
 from dimofs.datasets.records import POSETRACK_JOINTS, Frame, Person, Video
 from dimofs.metrics import POSE_JOINTS, envelope_ap, joint_distances, pose_columns, rank_joints
 from dimofs.mot import COUNTS, TrackedFrame, count_events, tracking_metrics
 from dimofs.tracking.evaluate import tracked_frames
-from dimofs.tracking.link import DETECT_AND_TRACK, KEYPOINTS, UNFILTERED, link
+from dimofs.tracking.link import link
 
 VIDEOS, FRAMES, PEOPLE, NAIVE_VIDEOS = 50, 60, 5, 2
 SUMMARY = ("num_objects", "num_misses", "num_switches", "num_false_positives")
@@ -81,10 +82,12 @@ def joint_by_joint(frames: list[TrackedFrame]) -> np.ndarray:
 
 def main() -> None:
     """Make the set, link, judge, and judge a part of it the usual way."""
+    settings = load_config(Path(__file__).parents[1] / "config/config.yaml").tracking
+    point = settings.operating_points["unfiltered"]
     videos, detections = validation_set(np.random.default_rng(0))
     print(f"{VIDEOS} videos × {FRAMES} frames × {PEOPLE} people\n\n| | wall s | core s |\n|---|---|---|")
-    tracks = timed("link by boxes", lambda: link(detections, DETECT_AND_TRACK, UNFILTERED))
-    timed("link by keypoints", lambda: link(detections, KEYPOINTS, UNFILTERED))
+    tracks = timed("link by boxes", lambda: link(detections, settings.linkers["detect_and_track"], point))
+    timed("link by keypoints", lambda: link(detections, settings.linkers["keypoints"], point))
     frames, ap, counts = timed("AP and MOTA", lambda: judge(videos, tracks))
     usual = timed(
         f"MOTA joint by joint (from {NAIVE_VIDEOS} videos)",

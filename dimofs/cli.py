@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimofs import DimofsError
-from dimofs.config import Config, Section, load_config
+from dimofs.config import Config, ConfigError, Section, load_config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,11 +26,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 datasets_app = typer.Typer(no_args_is_help=True, help="Chapter datasets (§6): render and show the embedded data.")
+tracking_app = typer.Typer(no_args_is_help=True, help="Chapter tracking (§6.1): link poses to tracks and judge them.")
 pose_app = typer.Typer(no_args_is_help=True, help="Chapter pose (§6.1): predict and judge poses over δ.")
 actions_app = typer.Typer(no_args_is_help=True, help="Chapter actions (§6.2): the localiser of §5.1 and its ablations.")
 paper_app = typer.Typer(no_args_is_help=True, help="Chapter paper: tables and figures.")
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(pose_app, name="pose")
+app.add_typer(tracking_app, name="tracking")
 app.add_typer(actions_app, name="actions")
 app.add_typer(paper_app, name="paper")
 
@@ -61,6 +63,27 @@ def datasets_render(
     settings = load_config(config)
     render(name, settings.datasets, settings.seed, manifest.with_suffix(""), workers)
     write_manifest(manifest.with_suffix(""), manifest)
+
+
+@datasets_app.command("unpack")
+def datasets_unpack(
+    name: str,
+    config: ConfigFile,
+    sheet: Annotated[Path, typer.Option(help="the official archives (config/datasets.tsv)")],
+    archives: Annotated[Path, typer.Option(help="folder of archives; nothing in it is changed or removed")],
+    manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
+) -> None:
+    """Unpack the official archives of a data set and count what is in them; download them if you accept the terms."""
+    from dimofs.datasets.archives import assemble, read_archives
+    from dimofs.datasets.counts import check_counts
+    from dimofs.datasets.manifest import write_manifest
+
+    settings = load_config(config).datasets
+    root = manifest.with_suffix("")
+    assemble(name, read_archives(sheet), archives, root, name in settings.accept_terms)
+    for line in check_counts(root, name, settings.accept_partial).lines:
+        typer.echo(line)
+    write_manifest(root, manifest)
 
 
 @datasets_app.command("show")
@@ -166,6 +189,91 @@ def pose_evaluate(
         write_csv(table, path)
 
 
+@tracking_app.command("predict")
+def tracking_predict(config: ConfigFile, checkpoint: Checkpoint, dataset: Dataset, pairs: PairIndex, out: Out) -> None:
+    """Predict poses by DiMoFs at δ = 0 on every frame of the validation videos, labelled or not."""
+    import torch
+
+    from dimofs.io import write_parquet
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.predict import every_frame, predict
+    from dimofs.pose.pretrain import load_detector
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.pose.threads)
+    videos = _read("posetrack18", settings, dataset)
+    wanted = every_frame(read_pairs(pairs), videos)
+    detector = load_detector(settings, "dimofs", checkpoint)
+    write_parquet(predict(detector, videos, wanted, settings.model, settings.pose.batch_size), out)
+
+
+@tracking_app.command("link")
+def tracking_link(
+    config: ConfigFile, detections: Annotated[Path, typer.Option(help="poses on every frame (Parquet)")], out: Out
+) -> None:
+    """Link poses to tracks by every linker at every operating point of the configuration."""
+    import pandas as pd
+
+    from dimofs.io import write_parquet
+    from dimofs.tracking.link import link
+
+    settings = load_config(config).tracking
+    found = pd.read_parquet(detections)
+    tracks = [
+        link(found, linker, point).assign(linker=linker_name, operating_point=point_name)
+        for linker_name, linker in settings.linkers.items()
+        for point_name, point in settings.operating_points.items()
+    ]
+    write_parquet(pd.concat(tracks, ignore_index=True), out)
+
+
+@tracking_app.command("evaluate")
+def tracking_evaluate(
+    config: ConfigFile, dataset: Dataset, single_frame: Table, dimofs: Table, out: Out, differences: Out
+) -> None:
+    """Judge tracks by poseval's rules, with paired bootstrap intervals over videos."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.tracking.evaluate import evaluate_tracking
+
+    settings = load_config(config)
+    tables = evaluate_tracking(
+        _read("posetrack18", settings, dataset),
+        pd.read_parquet(single_frame),
+        pd.read_parquet(dimofs),
+        settings.tracking.operating_points,
+        settings.pose.neck,
+        settings.paper,
+        settings.seed,
+    )
+    for table, path in zip(tables, (out, differences), strict=True):
+        write_csv(table, path)
+
+
+@tracking_app.command("submit")
+def tracking_submit(
+    config: ConfigFile,
+    tracks: Annotated[Path, typer.Option(help="linked poses (Parquet)")],
+    linker: Annotated[str, typer.Option(help="a linker of the configuration")],
+    operating_point: Annotated[str, typer.Option(help="an operating point of the configuration")],
+    annotations: Annotated[Path, typer.Option(help="folder of the official label files of the split")],
+    out: Annotated[Path, typer.Option(help="folder of the prediction files")],
+) -> None:
+    """Write tracks as PoseTrack18 prediction files, for the official program."""
+    import pandas as pd
+
+    from dimofs.tracking.submission import write_submission
+
+    settings = load_config(config)
+    if operating_point not in settings.tracking.operating_points or linker not in settings.tracking.linkers:
+        raise ConfigError(f"{config}: tracking has no linker {linker!r} or no operating point {operating_point!r}")
+    table = pd.read_parquet(tracks)
+    chosen = table[(table["linker"] == linker) & (table["operating_point"] == operating_point)]
+    joint_score = settings.tracking.operating_points[operating_point].joint_score
+    write_submission(chosen, annotations, out, joint_score, settings.pose.neck)
+
+
 @actions_app.command("train")
 def actions_train(
     training: str,
@@ -269,6 +377,7 @@ def actions_evaluate_sweep(
     pairs: PairIndex,
     detections: Annotated[Path, typer.Option(help="folder of <training>_sweep.parquet")],
     out: Out,
+    differences: Out,
 ) -> None:
     """Judge the δ-sweep of Figure 7 by ACT's rule."""
     from dimofs.actions.evaluate import evaluate_sweep
@@ -277,14 +386,15 @@ def actions_evaluate_sweep(
 
     settings = load_config(config)
     found = _detections(detections, [f"{training}_sweep.parquet" for training in settings.actions.sweep])
-    table = evaluate_sweep(
+    tables = evaluate_sweep(
         _read("jhmdb", settings, dataset),
         read_pairs(pairs),
         {training: found[f"{training}_sweep.parquet"] for training in settings.actions.sweep},
         settings.paper,
         settings.seed,
     )
-    write_csv(table, out)
+    for table, path in zip(tables, (out, differences), strict=True):
+        write_csv(table, path)
 
 
 @paper_app.command()
@@ -296,6 +406,17 @@ def table1(average_precision: Table, differences: Table, out: Out) -> None:
     from dimofs.paper import tables
 
     write_csv(tables.table1(pd.read_csv(average_precision), pd.read_csv(differences), POSE_DATA), out)
+
+
+@paper_app.command()
+def table2(tracking: Table, differences: Table, out: Out) -> None:
+    """Make Table 2: MOTA per joint."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.paper import tables
+
+    write_csv(tables.table2(pd.read_csv(tracking), pd.read_csv(differences), POSE_DATA), out)
 
 
 @paper_app.command()
@@ -340,6 +461,33 @@ def training_curves(still: Table, single_frame: Table, dimofs: Table, out: Out, 
 
     figure = figures.training_curves(pd.read_csv(still), pd.read_csv(single_frame), pd.read_csv(dimofs), POSE_DATA)
     figures.save(figure, out, png)
+
+
+@paper_app.command()
+def claims(
+    tables: Annotated[list[Path], typer.Argument(help="tables of the chapters that have run")],
+    results: Annotated[Path, typer.Option(help="the folder that the claims name their tables in")],
+    out: Out,
+) -> None:
+    """Judge every claim of the paper that a number can decide, by its interval."""
+    from dimofs.io import write_csv
+    from dimofs.paper.claims import judge_claims, paper_claims, read_tables
+
+    write_csv(judge_claims(paper_claims(), read_tables(results, tables)), out)
+
+
+@paper_app.command()
+def report(
+    config: ConfigFile,
+    results: Annotated[Path, typer.Option(help="folder of tables and figures")],
+    benchmarks: Annotated[Path, typer.Option(help="folder of Snakemake's benchmark files")],
+    dataset: Dataset,
+    out: Out,
+) -> None:
+    """Write the page about a run: tables beside the paper's, figures, ledger, sample detections, what ran on what."""
+    from dimofs.paper.report import write_report
+
+    write_report(results, config, benchmarks, dataset, POSE_DATA, ACTION_DATA, out)
 
 
 def _detections(folder: Path, names: list[str]) -> "dict[str, pd.DataFrame]":

@@ -74,8 +74,15 @@ class JhmdbSize(Section):
 
 
 class Datasets(Section):
-    """Chapter `datasets`: what is rendered."""
+    """Chapter `datasets`: what is rendered, and whether the official archives take its place."""
 
+    source: Literal["rendered", "archives"] = Field(
+        description="PoseTrack18 and JHMDB: rendered here, or unpacked from their official archives"
+    )
+    accept_terms: tuple[str, ...] = Field(
+        description="data sets whose terms of use (config/datasets.tsv) you accept: missing archives are downloaded"
+    )
+    accept_partial: bool = Field(description="use archives with gaps; what is missing is written down and left out")
     frame_size: int = Field(ge=64, description="height and width of every frame, pixels")
     posetrack18: PoseTrackSize
     stills: StillsSize
@@ -158,6 +165,31 @@ class Pose(Section):
     threads: int = Field(ge=1, description="CPU threads of torch")
 
 
+class Linker(Section):
+    """How detections of consecutive frames are linked to tracks."""
+
+    cost: Literal["iou", "oks"] = Field(description="1 − IoU of the boxes, or 1 − OKS of the poses")
+    memory: int = Field(ge=1, description="frames after which an unseen track is forgotten")
+    max_cost: float | None = Field(description="dearer pairs do not link; null: every assigned pair links (A24)")
+
+
+class OperatingPoint(Section):
+    """Which detections are linked and exported: mAP and MOTA of the paper come from two different ones (A23)."""
+
+    score: float = Field(ge=0, le=1, description="least box score of a person")
+    area: float = Field(ge=0, description="least area of the box, pixels²")
+    joint_score: float | None = Field(description="least heat map logit of a joint; null: every joint is exported")
+
+
+class Tracking(Section):
+    """Chapter `tracking` (§5, §6.1): tracks over the validation videos, and MOTA."""
+
+    linkers: dict[str, Linker] = Field(min_length=1, description="by name; the paper's rows are of detect_and_track")
+    operating_points: dict[str, OperatingPoint] = Field(
+        min_length=1, description="by name; the paper's rows are of filtered"
+    )
+
+
 class Farneback(Section):
     """Farneback flow of column 5 of Table 3 (A19)."""
 
@@ -197,6 +229,7 @@ class Config(Section):
     model: Model
     pretrain: Pretrain
     pose: Pose
+    tracking: Tracking
     actions: Actions
     paper: Paper
 

@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CLI = "dimofs.cli"
 PARAMETERS = "dimofs.config"
+DATA = ("*.csv", "*.jinja", "*.yaml")
 
 
 def fingerprint(verb: str) -> dict[str, str]:
@@ -27,7 +28,7 @@ def fingerprint(verb: str) -> dict[str, str]:
     for module in _reachable(modules):
         path = _file(module)
         hashes[_name(path)] = _hash(_code(module)[1].encode())
-        hashes |= {_name(data): _hash(data.read_bytes()) for data in path.parent.glob("*.csv")}
+        hashes |= {_name(data): _hash(data.read_bytes()) for kind in DATA for data in path.parent.glob(kind)}
     return dict(sorted(hashes.items()))
 
 

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch  # type: ignore[import-untyped]
+import pooch
 from tqdm import tqdm
 
 from dimofs.config import ConfigError

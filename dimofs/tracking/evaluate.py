@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dimofs.config import Paper
+from dimofs.config import OperatingPoint, Paper
 from dimofs.datasets.annotations import annotated_poses, counts
 from dimofs.datasets.records import DatasetError, Frame, Video
 from dimofs.metrics import (
@@ -28,7 +28,7 @@ from dimofs.metrics import (
 )
 from dimofs.mot import TrackedFrame, count_events, tracking_metrics
 from dimofs.statistics import percentile_interval, resample_weights, resampled_envelope_ap
-from dimofs.tracking.link import OperatingPoint, exported_joints
+from dimofs.tracking.link import exported_joints
 
 #: What is judged, in the order of the tables' rows.
 METRICS = ("ap", "mota", "motp", "precision", "recall")

@@ -1,20 +1,20 @@
 """Linking the detections of consecutive frames into tracks (§5, A24): the second stage of Detect-and-Track's system.
 
 Each frame's detections are assigned, one to one and at the least total cost, to the tracks seen in the frames before.
-Detect-and-Track's linker is `DETECT_AND_TRACK`: the cost is 1 − IoU of the boxes, a track is forgotten after one frame
-without it, and every assigned pair links, whatever it costs. `KEYPOINTS` is the better practice of the field: the cost
-is 1 − OKS of the poses, a track is remembered for several frames, and pairs that have next to nothing in common do not
-link. Positions are not extrapolated, and frames without any detection count as time.
+In Detect-and-Track's linker the cost is 1 − IoU of the boxes, a track is forgotten after one frame without it, and
+every assigned pair links, whatever it costs. The better practice of the field is 1 − OKS of the poses, a track that is
+remembered for several frames, and no link between poses that have next to nothing in common: at OKS 0.1 joints lie
+about a quarter of the person's height apart. Both stand in the configuration.
+Positions are not extrapolated, and frames without any detection count as time.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+from dimofs.config import Linker, OperatingPoint
 from dimofs.datasets.records import DatasetError
 from dimofs.metrics import Floats, Integers, Neck, box_iou
 
@@ -27,36 +27,6 @@ _SPREAD = 2 * np.array(
 )  # fmt: skip
 _EARS = (3, 4)  # never labelled, so their predictions mean nothing (A20)
 _FORBIDDEN = 1e6  # more than any sum of costs, which are at most 1 each
-
-
-@dataclass(frozen=True)
-class Linker:
-    """How detections are linked."""
-
-    cost: Literal["iou", "oks"]  #: 1 − IoU of the boxes, or 1 − OKS of the poses
-    memory: int  #: frames after which an unseen track is forgotten; 1: only the frame before is looked at
-    max_cost: float | None  #: dearer pairs do not link; None: every assigned pair links
-
-
-#: The baseline's linker (A24).
-DETECT_AND_TRACK = Linker(cost="iou", memory=1, max_cost=None)
-#: A pose lost for a few frames is found again. At OKS 0.1 joints lie about a quarter of the person's height apart.
-KEYPOINTS = Linker(cost="oks", memory=5, max_cost=0.9)
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """Which detections are used at all: pose mAP and MOTA of the paper come from two different ones (A23)."""
-
-    score: float  #: least box score of a person
-    area: float  #: least area of the box, pixels²
-    joint_score: float | None  #: least heat map logit of a joint to be exported; None: every joint is exported
-
-
-#: Detect-and-Track's thresholds, behind its MOTA (A24).
-FILTERED = OperatingPoint(score=0.95, area=50.0, joint_score=1.95)
-#: Everything the detector gives, as behind Table 1.
-UNFILTERED = OperatingPoint(score=0.0, area=0.0, joint_score=None)
 
 
 def link(detections: pd.DataFrame, linker: Linker, point: OperatingPoint) -> pd.DataFrame:

@@ -19,17 +19,18 @@ from dimofs.config import load_config
 
 #: Outputs that `results/table3.csv` does not need: what is still missing after it was the only target.
 NOT_FOR_TABLE3 = (
-    "results/pretrain/single_frame.*", "results/pose/*", "results/actions/*_sweep.parquet", "results/actions/sweep.csv",
-    "results/table1.csv", "results/figure*", "results/training_curves*",
+    "results/pretrain/single_frame.*", "results/pose/*", "results/tracking/*", "results/actions/*_sweep.parquet",
+    "results/actions/sweep*.csv", "results/table[12].csv", "results/figure*", "results/training_curves*",
+    "results/claims.csv", "results/report.html",
 )  # fmt: skip
 CONFIDENCE = (f"{SMOKE}/config/config.yaml", "confidence: 0.95", "confidence: 0.5")
 AVERAGE_PRECISION = "results/pose/average_precision.csv"
 #: Rules that read the confidence, and those that read what they write.
-JUDGES = {"evaluate_poses", "evaluate_columns", "evaluate_sweep"}
-PAPER = {"table1", "table3", "figure6", "figure7"}
+JUDGES = {"evaluate_poses", "evaluate_tracking", "evaluate_columns", "evaluate_sweep"}
+PAPER = {"table1", "table2", "table3", "figure6", "figure7", "claims", "report_page"}
 EVERY_RULE = JUDGES | PAPER | {
     "training_curves", "render", "list_pairs", "train_still", "train_pose", "train_actions",
-    "predict_poses", "predict_columns", "predict_sweep",
+    "predict_poses", "predict_every_frame", "link_tracks", "predict_columns", "predict_sweep",
 }  # fmt: skip
 
 
@@ -186,8 +187,8 @@ def test_a_comment_reruns_nothing(restored: Clone, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "rules"),
     [
-        ("paper/figures.py", {"figure6", "figure7", "training_curves"}),
-        ("actions/evaluate.py", {"evaluate_columns", "evaluate_sweep", "table3", "figure7"}),
+        ("paper/figures.py", {"figure6", "figure7", "training_curves", "report_page"}),
+        ("actions/evaluate.py", {"evaluate_columns", "evaluate_sweep", "table3", "figure7", "claims", "report_page"}),
         ("datasets/synthetic/write.py", EVERY_RULE),
     ],
 )

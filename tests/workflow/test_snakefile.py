@@ -16,7 +16,7 @@ from dimofs.cli import app
 from workflow.compile_dvc import build_dag, chapter
 from workflow.fingerprint import fingerprint
 
-CHAPTERS = ("datasets", "pairs", "pretrain", "pose", "actions", "paper")
+CHAPTERS = ("datasets", "pairs", "pretrain", "pose", "tracking", "actions", "paper")
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,18 @@ def test_reading_the_rules_loads_neither_torch_nor_pandas() -> None:
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert "train_pose" in result.stdout, result.stderr
     assert "torch" not in result.stderr
+
+
+def test_official_archives_take_the_place_of_rendering(tmp_path: Path) -> None:
+    """The stills have no archive here: they are rendered all the same."""
+    (tmp_path / "config").mkdir()
+    for file in (ROOT / SMOKE / "config").iterdir():
+        text = file.read_text(encoding="utf-8").replace("source: rendered", "source: archives")
+        (tmp_path / "config" / file.name).write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--directory", str(tmp_path), "datasets"]
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert re.search(r"^unpack +2$", result.stdout, re.M), result.stdout
+    assert re.search(r"^render +1$", result.stdout, re.M), result.stdout
 
 
 def broken(tmp_path: Path, name: str, old: str, new: str) -> str:

@@ -1,21 +1,18 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dimofs.config import Linker, OperatingPoint, load_config
 from dimofs.datasets.records import DatasetError
-from dimofs.tracking.link import (
-    DETECT_AND_TRACK,
-    FILTERED,
-    KEYPOINTS,
-    UNFILTERED,
-    Linker,
-    OperatingPoint,
-    exported_joints,
-    link,
-    oks,
-)
+from dimofs.tracking.link import exported_joints, link, oks
+
+CONFIG = load_config(Path(__file__).parents[3] / "config/config.yaml").tracking
+DETECT_AND_TRACK, KEYPOINTS = CONFIG.linkers["detect_and_track"], CONFIG.linkers["keypoints"]
+FILTERED, UNFILTERED = CONFIG.operating_points["filtered"], CONFIG.operating_points["unfiltered"]
 
 LINKERS = (DETECT_AND_TRACK, KEYPOINTS)
 POSE = np.random.default_rng(0).uniform((0, 0), (20, 40), (17, 2))
@@ -175,7 +172,7 @@ places = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60), st.floats(0, 
 @pytest.mark.parametrize("linker", LINKERS)
 @given(places)
 def test_a_track_is_one_person_a_frame_and_tracks_have_no_holes(linker, drawn):
-    found = link(table(*[row(f, x, score=s) for f, x, s in drawn]), linker, OperatingPoint(0.3, 0.0, None))
+    found = link(table(*[row(f, x, score=s) for f, x, s in drawn]), linker, OperatingPoint(score=0.3, area=0.0, joint_score=None))
     assert not found.duplicated(["frame", "track"]).any()
     assert sorted(found["track"].unique()) == list(range(found["track"].nunique()))
     assert len(found) == sum(np.float64(s) >= 0.3 for *_, s in drawn)

@@ -5,16 +5,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dimofs.config import Paper
+from dimofs.config import Paper, load_config
 from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError, Frame, Person, Video
 from dimofs.metrics import POSE_COLUMNS, POSEVAL, PoseRules
 from dimofs.tracking.evaluate import METRICS, evaluate_tracking
-from dimofs.tracking.link import DETECT_AND_TRACK, FILTERED, KEYPOINTS, UNFILTERED, link
+from dimofs.tracking.link import link
+
+CONFIG = load_config(Path(__file__).parents[3] / "config/config.yaml").tracking
+DETECT_AND_TRACK, KEYPOINTS = CONFIG.linkers["detect_and_track"], CONFIG.linkers["keypoints"]
+FILTERED, UNFILTERED = CONFIG.operating_points["filtered"], CONFIG.operating_points["unfiltered"]
 
 PAPER = Paper(resamples=50, confidence=0.95)
 EARS = np.array(["ear" in name for name in POSETRACK_JOINTS])
-POINTS = {"filtered": FILTERED, "unfiltered": UNFILTERED}
-LINKERS = {"detect_and_track": DETECT_AND_TRACK, "keypoints": KEYPOINTS}
+POINTS, LINKERS = CONFIG.operating_points, CONFIG.linkers
 FRAMES = 9
 COUNTED = (0, 3, 4, 5, 6)  # labelled every third frame, and the middle
 
