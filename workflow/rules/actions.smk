@@ -19,9 +19,7 @@ rule actions:
             training=TRAININGS,
             end=[".safetensors", ".csv", ".parquet"],
         ),
-        expand(
-            "results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep
-        ),
+        expand("results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep),
         expand("results/actions/{table}.csv", table=["columns", "differences", "sweep"]),
     message:
         "the actions are judged"
@@ -49,18 +47,8 @@ rule train_actions:
     resources:
         mem_mb=3000,
     params:
-        **settings(
-            "seed",
-            "model",
-            "pairs.jhmdb_split",
-            "actions.training",
-            "actions.augmentation",
-        ),
-        **settings(
-            "actions.mlp_features",
-            "actions.scale_offsets_by_stride",
-            "actions.inflated_frames",
-        ),
+        **settings("seed", "model", "pairs.jhmdb_split", "actions.training", "actions.augmentation"),
+        **settings("actions.mlp_features", "actions.scale_offsets_by_stride", "actions.inflated_frames"),
         **settings("actions.flow", "actions.proposals_test", "actions.nms_threshold"),
         **code("actions_train"),
         plan=lambda wildcards: plan(wildcards.training),
@@ -193,9 +181,7 @@ rule evaluate_sweep:
         config=ancient(CONFIG),
         dataset="data/datasets/jhmdb.csv",
         pairs="data/pairs/jhmdb_test.parquet",
-        detections=expand(
-            "results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep
-        ),
+        detections=expand("results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep),
     output:
         "results/actions/sweep.csv",
     log:

@@ -23,9 +23,7 @@ CONFIG = "config/config.yaml"
 ABLATIONS = "config/ablations.tsv"
 
 # Jobs run the package of this checkout, which is the one whose code is recorded.
-search_path = os.pathsep.join(
-    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
-)
+search_path = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
 os.environ.update(PYTHONPATH=search_path)
 
 try:
@@ -37,9 +35,7 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 TRAININGS = sorted({column.training.name for column in COLUMNS})
-CPUS = (
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-)
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def settings(*sections: str) -> dict[str, str]:
@@ -71,31 +67,18 @@ def render_settings(dataset: str) -> list[str]:
 
 def pair_settings(dataset: str, split: str) -> list[str]:
     """Give the gaps δ of a split, and which split of JHMDB that is; a still image is its own Frame B."""
-    own = [
-        key
-        for key in (f"{dataset}_{split}", f"{dataset}_split")
-        if key in Pairs.model_fields
-    ]
+    own = [key for key in (f"{dataset}_{split}", f"{dataset}_split") if key in Pairs.model_fields]
     return list(settings(*(f"pairs.{key}" for key in own)).values())
 
 
 def plan(training: str) -> list[str]:
     """Give what config/ablations.tsv says about a training, except for its columns."""
-    return [
-        f"{name}={value}"
-        for name, value in asdict(find_training(COLUMNS, training)).items()
-    ]
+    return [f"{name}={value}" for name, value in asdict(find_training(COLUMNS, training)).items()]
 
 
 def column_deltas(training: str) -> list[str]:
     """Give the δ at which columns of Table 3 test a training."""
-    return sorted(
-        {
-            f"delta={column.delta}"
-            for column in COLUMNS
-            if column.training.name == training
-        }
-    )
+    return sorted({f"delta={column.delta}" for column in COLUMNS if column.training.name == training})
 
 
 def initial_weights(training: str) -> str:

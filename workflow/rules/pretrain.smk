@@ -38,13 +38,7 @@ rule train_still:
     resources:
         mem_mb=3000,
     params:
-        **settings(
-            "seed",
-            "model",
-            "pretrain.still",
-            "pretrain.augmentation",
-            "pretrain.validation_frames",
-        ),
+        **settings("seed", "model", "pretrain.still", "pretrain.augmentation", "pretrain.validation_frames"),
         **code("pretrain"),
     message:
         "training on still images; progress in {log}"
@@ -83,13 +77,7 @@ rule train_pose:
     resources:
         mem_mb=3000,
     params:
-        **settings(
-            "seed",
-            "model",
-            "pretrain.pose",
-            "pretrain.augmentation",
-            "pretrain.validation_frames",
-        ),
+        **settings("seed", "model", "pretrain.pose", "pretrain.augmentation", "pretrain.validation_frames"),
         **code("pretrain"),
     message:
         "training {wildcards.network}; progress in {log}"
