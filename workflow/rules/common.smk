@@ -35,6 +35,11 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 TRAININGS = sorted({column.training.name for column in COLUMNS})
+UNPACKED = ["posetrack18", "jhmdb"] if CHECKED.datasets.source == "archives" else []
+TRACKED = {
+    "single_frame": "results/pose/single_frame.parquet",
+    "dimofs": "results/tracking/dimofs_detections.parquet",
+}
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 

@@ -1,6 +1,7 @@
-"""Embedded data sets in the official layouts of PoseTrack18 and JHMDB (§6).
+"""Data sets in the official layouts of PoseTrack18 and JHMDB (§6): embedded ones, or the official archives.
 
-INPUTS: nothing but the configuration.
+INPUTS: nothing but the configuration; for archives config/datasets.tsv, and what you put under data/archives/, which no
+rule changes or removes.
 OUTPUTS: data/datasets/{posetrack18,stills,jhmdb}/ and beside each its manifest data/datasets/<name>.csv, which names
 every file with its sha256. Later chapters take the manifest: Snakemake compares files by content, folders by clock.
 """
@@ -29,7 +30,7 @@ rule render:
     benchmark:
         "logs/benchmarks/datasets/{name}.jsonl"
     wildcard_constraints:
-        name="posetrack18|stills|jhmdb",
+        name="|".join({"posetrack18", "stills", "jhmdb"} - {*UNPACKED}),
     threads: CPUS
     resources:
         mem_mb=2000,
@@ -45,3 +46,36 @@ rule render:
         " --manifest {output.manifest:q}"
         " --workers {threads}"
         " > {log:q} 2>&1"
+
+
+if UNPACKED:
+
+    rule unpack:
+        """Unpack official archives, downloaded where their terms are accepted, and count what is in them (§6)."""
+        input:
+            config=ancient(CONFIG),
+            sheet=workflow.source_path("../../config/datasets.tsv"),
+        output:
+            manifest="data/datasets/{name}.csv",
+            folder=directory("data/datasets/{name}"),
+        log:
+            "logs/datasets/{name}.log",
+        benchmark:
+            "logs/benchmarks/datasets/{name}.jsonl"
+        wildcard_constraints:
+            name="|".join(UNPACKED),
+        threads: 1
+        resources:
+            mem_mb=2000,
+        params:
+            **settings("datasets.accept_terms", "datasets.accept_partial"),
+            **code("datasets_unpack"),
+        message:
+            "unpacking {wildcards.name}; progress in {log}"
+        shell:
+            "dimofs datasets unpack {wildcards.name:q}"
+            " --config {input.config:q}"
+            " --sheet {input.sheet:q}"
+            " --archives data/archives"
+            " --manifest {output.manifest:q}"
+            " > {log:q} 2>&1"

@@ -172,7 +172,9 @@ places = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60), st.floats(0, 
 @pytest.mark.parametrize("linker", LINKERS)
 @given(places)
 def test_a_track_is_one_person_a_frame_and_tracks_have_no_holes(linker, drawn):
-    found = link(table(*[row(f, x, score=s) for f, x, s in drawn]), linker, OperatingPoint(score=0.3, area=0.0, joint_score=None))
+    found = link(
+        table(*[row(f, x, score=s) for f, x, s in drawn]), linker, OperatingPoint(score=0.3, area=0.0, joint_score=None)
+    )
     assert not found.duplicated(["frame", "track"]).any()
     assert sorted(found["track"].unique()) == list(range(found["track"].nunique()))
     assert len(found) == sum(np.float64(s) >= 0.3 for *_, s in drawn)
