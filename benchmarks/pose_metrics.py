@@ -83,11 +83,11 @@ def joint_by_joint(frames: list[TrackedFrame]) -> np.ndarray:
 def main() -> None:
     """Make the set, link, judge, and judge a part of it the usual way."""
     settings = load_config(Path(__file__).parents[1] / "config/config.yaml").tracking
-    point = settings.operating_points["unfiltered"]
+    point = settings.operating_points.unfiltered
     videos, detections = validation_set(np.random.default_rng(0))
     print(f"{VIDEOS} videos × {FRAMES} frames × {PEOPLE} people\n\n| | wall s | core s |\n|---|---|---|")
-    tracks = timed("link by boxes", lambda: link(detections, settings.linkers["detect_and_track"], point))
-    timed("link by keypoints", lambda: link(detections, settings.linkers["keypoints"], point))
+    tracks = timed("link by boxes", lambda: link(detections, settings.linkers.detect_and_track, point))
+    timed("link by keypoints", lambda: link(detections, settings.linkers.keypoints, point))
     frames, ap, counts = timed("AP and MOTA", lambda: judge(videos, tracks))
     usual = timed(
         f"MOTA joint by joint (from {NAIVE_VIDEOS} videos)",

@@ -221,8 +221,8 @@ def tracking_link(
     found = pd.read_parquet(detections)
     tracks = [
         link(found, linker, point).assign(linker=linker_name, operating_point=point_name)
-        for linker_name, linker in settings.linkers.items()
-        for point_name, point in settings.operating_points.items()
+        for linker_name, linker in settings.linkers
+        for point_name, point in settings.operating_points
     ]
     write_parquet(pd.concat(tracks, ignore_index=True), out)
 
@@ -242,7 +242,7 @@ def tracking_evaluate(
         _read("posetrack18", settings, dataset),
         pd.read_parquet(single_frame),
         pd.read_parquet(dimofs),
-        settings.tracking.operating_points,
+        dict(settings.tracking.operating_points),
         settings.pose.neck,
         settings.paper,
         settings.seed,
@@ -266,12 +266,12 @@ def tracking_submit(
     from dimofs.tracking.submission import write_submission
 
     settings = load_config(config)
-    if operating_point not in settings.tracking.operating_points or linker not in settings.tracking.linkers:
+    points = dict(settings.tracking.operating_points)
+    if operating_point not in points or linker not in dict(settings.tracking.linkers):
         raise ConfigError(f"{config}: tracking has no linker {linker!r} or no operating point {operating_point!r}")
     table = pd.read_parquet(tracks)
     chosen = table[(table["linker"] == linker) & (table["operating_point"] == operating_point)]
-    joint_score = settings.tracking.operating_points[operating_point].joint_score
-    write_submission(chosen, annotations, out, joint_score, settings.pose.neck)
+    write_submission(chosen, annotations, out, points[operating_point].joint_score, settings.pose.neck)
 
 
 @actions_app.command("train")

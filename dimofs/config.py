@@ -181,13 +181,25 @@ class OperatingPoint(Section):
     joint_score: float | None = Field(description="least heat map logit of a joint; null: every joint is exported")
 
 
+class Linkers(Section):
+    """Both are run, at both operating points."""
+
+    detect_and_track: Linker = Field(description="the baseline's, behind the paper's MOTA (A24)")
+    keypoints: Linker = Field(description="the better practice of the field")
+
+
+class OperatingPoints(Section):
+    """Both are judged."""
+
+    filtered: OperatingPoint = Field(description="Detect-and-Track's, behind the paper's MOTA (A23)")
+    unfiltered: OperatingPoint = Field(description="everything the detector gives, as behind Table 1")
+
+
 class Tracking(Section):
     """Chapter `tracking` (§5, §6.1): tracks over the validation videos, and MOTA."""
 
-    linkers: dict[str, Linker] = Field(min_length=1, description="by name; the paper's rows are of detect_and_track")
-    operating_points: dict[str, OperatingPoint] = Field(
-        min_length=1, description="by name; the paper's rows are of filtered"
-    )
+    linkers: Linkers
+    operating_points: OperatingPoints
 
 
 class Farneback(Section):

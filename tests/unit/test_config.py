@@ -146,4 +146,14 @@ def test_what_is_no_delta_range_is_refused(low: int, high: int, step: int) -> No
 
 
 def test_the_sections_are_chapters_and_two_shared_ones() -> None:
-    assert list(Config.model_fields) == ["seed", "datasets", "pairs", "model", "pretrain", "pose", "actions", "paper"]
+    assert list(Config.model_fields) == [
+        "seed",
+        "datasets",
+        "pairs",
+        "model",
+        "pretrain",
+        "pose",
+        "tracking",
+        "actions",
+        "paper",
+    ]

@@ -11,8 +11,8 @@ from dimofs.datasets.records import DatasetError
 from dimofs.tracking.link import exported_joints, link, oks
 
 CONFIG = load_config(Path(__file__).parents[3] / "config/config.yaml").tracking
-DETECT_AND_TRACK, KEYPOINTS = CONFIG.linkers["detect_and_track"], CONFIG.linkers["keypoints"]
-FILTERED, UNFILTERED = CONFIG.operating_points["filtered"], CONFIG.operating_points["unfiltered"]
+DETECT_AND_TRACK, KEYPOINTS = CONFIG.linkers.detect_and_track, CONFIG.linkers.keypoints
+FILTERED, UNFILTERED = CONFIG.operating_points.filtered, CONFIG.operating_points.unfiltered
 
 LINKERS = (DETECT_AND_TRACK, KEYPOINTS)
 POSE = np.random.default_rng(0).uniform((0, 0), (20, 40), (17, 2))

@@ -12,12 +12,12 @@ from dimofs.tracking.evaluate import METRICS, evaluate_tracking
 from dimofs.tracking.link import link
 
 CONFIG = load_config(Path(__file__).parents[3] / "config/config.yaml").tracking
-DETECT_AND_TRACK, KEYPOINTS = CONFIG.linkers["detect_and_track"], CONFIG.linkers["keypoints"]
-FILTERED, UNFILTERED = CONFIG.operating_points["filtered"], CONFIG.operating_points["unfiltered"]
+DETECT_AND_TRACK, KEYPOINTS = CONFIG.linkers.detect_and_track, CONFIG.linkers.keypoints
+FILTERED, UNFILTERED = CONFIG.operating_points.filtered, CONFIG.operating_points.unfiltered
 
 PAPER = Paper(resamples=50, confidence=0.95)
 EARS = np.array(["ear" in name for name in POSETRACK_JOINTS])
-POINTS, LINKERS = CONFIG.operating_points, CONFIG.linkers
+POINTS, LINKERS = dict(CONFIG.operating_points), dict(CONFIG.linkers)
 FRAMES = 9
 COUNTED = (0, 3, 4, 5, 6)  # labelled every third frame, and the middle
 
