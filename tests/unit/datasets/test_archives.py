@@ -96,7 +96,15 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("rendered") / "jhmdb"
     posetrack = PoseTrackSize(train_videos=1, val_videos=1, frames=2, labelled_frames=1, val_label_step=1)
     jhmdb = JhmdbSize(clips_per_class=3, min_frames=2, max_frames=2)
-    sizes = Datasets(frame_size=64, posetrack18=posetrack, stills=StillsSize(images=1), jhmdb=jhmdb)
+    sizes = Datasets(
+        source="rendered",
+        accept_terms=(),
+        accept_partial=False,
+        frame_size=64,
+        posetrack18=posetrack,
+        stills=StillsSize(images=1),
+        jhmdb=jhmdb,
+    )
     for clip in jhmdb_plan(sizes, 0, root):
         write_action_clip(clip)
     write_splits(root, 0)

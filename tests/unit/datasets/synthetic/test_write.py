@@ -24,6 +24,9 @@ from dimofs.datasets.synthetic.posetrack_files import posetrack_plan, stills_pla
 from dimofs.datasets.synthetic.sidecar import load_sidecar, person_masks
 
 SIZES = Datasets(
+    source="rendered",
+    accept_terms=(),
+    accept_partial=False,
     frame_size=96,
     posetrack18=PoseTrackSize(train_videos=3, val_videos=2, frames=9, labelled_frames=5, val_label_step=4),
     stills=StillsSize(images=4),
