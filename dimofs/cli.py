@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from dimofs.datasets.records import Video
     from dimofs.training.loop import Run
 
-# Threads that wait for each other by spinning bring a busy machine to a halt; torch reads this when it is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that spin long while they wait for each other bring a busy machine to a halt, and those that sleep at once lose
+# more than a second thread gains: some microseconds are best. torch reads this when it is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 datasets_app = typer.Typer(no_args_is_help=True, help="Chapter datasets (§6): render and show the embedded data.")
