@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from dimofs.datasets.records import Video
     from dimofs.training.loop import Run
 
-# Threads that spin long while they wait for each other bring a busy machine to a halt, and those that sleep at once lose
-# more than a second thread gains: some microseconds are best. torch reads this when it is loaded.
+# Threads that spin long while they wait for each other bring a busy machine to a halt, and those that sleep at once
+# lose more than a second thread gains: some microseconds are best. torch reads this when it is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
