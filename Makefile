@@ -39,8 +39,8 @@ $(READY): requirements.lock pyproject.toml
 results/%: always $(READY) ## make one table or figure, for instance results/table3.csv
 	snakemake --cores 8 $@
 
-all: $(READY) ## make every table and figure
-	snakemake --cores 8 all
+all: $(READY) ## make every table and figure, and the page that shows them
+	snakemake --cores 8 all results/report.html
 
 repro: $(READY) ## the same by DVC: make what has changed and record it in dvc.lock
 	dvc repro

@@ -21,7 +21,7 @@ localrules:
 
 rule paper:
     input:
-        [path for path in rules.all.input if path != "results/report.html"],
+        rules.all.input,
     message:
         "every table and figure of the paper is made"
 
