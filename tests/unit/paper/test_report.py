@@ -181,9 +181,9 @@ class TestWholePage:
 
     def test_tables_hold_the_papers_values_and_ours(self, full):
         assert "Head 64.1 61.0 [59.5, 63.5] 64.1 63.0 [61.5, 65.5] +64.1 +2.0 [+0.5, +4.5]" in full.text
-        assert "DiMoFs, detect and track, filtered paper 62.9 56.0 –" in full.text
-        assert "DiMoFs, detect and track, filtered ours 50.0 48.0 [46.0, 51.0]" in full.text
-        assert "Gain, detect and track, filtered ours +3.0 +2.0 [−1.0, +4.0]" in full.text
+        assert "DiMoFs, detect and track, filtered paper 56.0 62.9" in full.text
+        assert "DiMoFs, detect and track, filtered ours 48.0 [46.0, 51.0] 50.0" in full.text
+        assert "Gain, detect and track, filtered ours +2.0 [−1.0, +4.0] +3.0" in full.text
         assert "1 no no ✓ yes – 43.8 30.0 [28.0, 32.0]" in full.text
         assert "3 (frozen) no no no 10 44.7 40.0 [38.0, 42.0]" in full.text
         assert "6 − 5 instead of flow +3.8 −7.0 [−9.0, −4.0]" in full.text
