@@ -8,13 +8,13 @@
 A label file is a list of {"vid_name", "label", "end_frame"}, and "start_frame" 0 in V2. Videos are not opened here.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dimofs.datasets.json_files import read_json
 from dimofs.datasets.missing import read_missing
 from dimofs.datasets.records import DatasetError
 
@@ -71,7 +71,7 @@ def read_labels(root: Path, version: Literal["V1", "V2"]) -> list[Dive]:
 
 def _read_split(root: Path, folder: Path, version: str, split: str) -> Iterator[Dive]:
     path = root / _FILES[version].format(split=split)
-    for index, entry in enumerate(_list(path)):
+    for index, entry in enumerate(read_json(path, list, _UNPACK)):
         where = f"{path}: [{index}]"
         if not isinstance(entry, dict):
             raise DatasetError(f"{where} must be an object with vid_name, label and end_frame; {_UNPACK}")
@@ -99,7 +99,7 @@ def read_vocabulary(root: Path) -> tuple[tuple[str, str, str, str], ...]:
     """
     path = root / "Diving48_vocab.json"
     classes = []
-    for index, entry in enumerate(_list(path)):
+    for index, entry in enumerate(read_json(path, list, _UNPACK)):
         if not isinstance(entry, list) or len(entry) != _ATTRIBUTES or not all(isinstance(word, str) for word in entry):
             raise DatasetError(f"{path}: [{index}] must be a list of 4 words, got {entry!r:.60}; {_UNPACK}")
         takeoff, somersaults, twists, position = entry
@@ -107,15 +107,3 @@ def read_vocabulary(root: Path) -> tuple[tuple[str, str, str, str], ...]:
     if len(classes) != _CLASSES or len(set(classes)) != _CLASSES:
         raise DatasetError(f"{path}: must list 48 different classes, got {len(set(classes))}; {_UNPACK}")
     return tuple(classes)
-
-
-def _list(path: Path) -> list[object]:
-    try:
-        entries = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); {_UNPACK}") from error
-    except ValueError as error:
-        raise DatasetError(f"{path}: is not complete JSON ({error}); {_UNPACK}") from error
-    if not isinstance(entries, list):
-        raise DatasetError(f"{path}: must be a list; {_UNPACK}")
-    return entries

@@ -6,7 +6,6 @@
 The ids in a label file are taken as they stand, never derived from names. Extra keys (mmpose, PoseTrack21) are ignored.
 """
 
-import json
 import os
 from collections import defaultdict
 from itertools import pairwise
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dimofs.datasets.json_files import read_json
 from dimofs.datasets.missing import read_missing
 from dimofs.datasets.records import POSETRACK_JOINTS, Array, DatasetError, Frame, Person, Video
 
@@ -105,22 +105,10 @@ def read_labels(path: Path) -> dict[str, Any]:
 
     Raises DatasetError naming file and field.
     """
-    labels = _load(path)
+    labels: dict[str, Any] = read_json(path, dict, _UNPACK)
     _check_joint_order(labels, path)
     if not _records(labels, "images", path):
         raise DatasetError(f"{path}: images is empty; {_UNPACK}")
-    return labels
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        labels = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
-    except ValueError as error:
-        raise DatasetError(f"{path}: is not complete JSON ({error}); {_UNPACK}") from error
-    if not isinstance(labels, dict):
-        raise DatasetError(f"{path}: must be a JSON object with images, annotations and categories; {_UNPACK}")
     return labels
 
 
