@@ -133,9 +133,10 @@ def _draw_labels(view: Picture, frame: Frame, names: tuple[str, ...], scale: flo
 
 
 def _draw_person(view: Picture, person: Person, names: tuple[str, ...], scale: float) -> None:
-    x1, y1, x2, y2 = (int(edge) for edge in person.box * scale)
-    cv2.rectangle(view, (x1, y1), (x2, y2), _BOX, 1)
-    cv2.putText(view, str(person.track_id), (max(x1, 0) + 3, max(y1, 0) + 10), _FONT, 0.33, _BOX, 1, cv2.LINE_AA)
+    if not np.isnan(person.box).any():
+        x1, y1, x2, y2 = (int(edge) for edge in person.box * scale)
+        cv2.rectangle(view, (x1, y1), (x2, y2), _BOX, 1)
+        cv2.putText(view, str(person.track_id), (max(x1, 0) + 3, max(y1, 0) + 10), _FONT, 0.33, _BOX, 1, cv2.LINE_AA)
     if person.head_box is not None:
         x1, y1, x2, y2 = (int(edge) for edge in person.head_box * scale)
         cv2.rectangle(view, (x1, y1), (x2, y2), _HEAD, 1)

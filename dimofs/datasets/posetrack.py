@@ -58,9 +58,10 @@ def read_posetrack18_file(path: Path, root: Path, split: str) -> Video:
       `Video.frames` stands for time. Every image file must exist.
     - A frame is labelled where `is_labeled` says so or where it holds annotations (poseval's rule).
     - A joint is labelled unless it is (0, 0, 0); one with coordinates and visibility 0 counts, as it does in poseval.
-    - Boxes `bbox` and `bbox_head` (x, y, width, height) become x1 y1 x2 y2, not clipped to the frame. The official
-      files have no `bbox` for people without labelled joints; these are left out, as poseval leaves them out. A `bbox`
-      missing beside labelled joints is computed as the official ones are: 1.3 × the extent of those joints.
+    - Boxes `bbox` and `bbox_head` (x, y, width, height) become x1 y1 x2 y2, not clipped to the frame. A `bbox` missing
+      beside labelled joints is computed as the official ones are: 1.3 × the extent of those joints. The official files
+      have none for people without labelled joints: their box is NaN. They are kept, because poseval judges a frame in
+      which anybody at all was annotated.
     - Ignore regions with fewer than three corners cannot contain a point and are dropped.
     - Files of the test split may have no annotations at all: its labels were never published.
 
@@ -169,9 +170,7 @@ def _people(annotations: list[tuple[str, dict[str, Any]]]) -> tuple[Person, ...]
 
         box = _box(annotation, "bbox", where)
         if box is None:
-            if not labelled.any():
-                continue
-            box = _enlarged_extent(joints[labelled])
+            box = enlarged_extent(joints[labelled])
         people.append(Person(track_id, box, _box(annotation, "bbox_head", where), joints, labelled))
     return tuple(people)
 
@@ -185,7 +184,10 @@ def _box(annotation: dict[str, Any], name: str, where: str) -> Array | None:
     return np.array([x, y, x + width, y + height], np.float32)
 
 
-def _enlarged_extent(joints: Array) -> Array:
+def enlarged_extent(joints: Array) -> Array:
+    """Box (4,) of labelled joints (N, 2) as the official files have it: 1.3 × their extent; NaN for no joint."""
+    if not len(joints):
+        return np.full(4, np.nan, np.float32)
     low, high = joints.min(axis=0), joints.max(axis=0)
     centre, half = (low + high) / 2, (high - low) / 2 * _BOX_ENLARGEMENT
     return np.concatenate([centre - half, centre + half]).astype(np.float32)

@@ -44,7 +44,7 @@ class Person:
     """One labelled person of a frame."""
 
     track_id: int
-    box: Array  #: (4,) float32, x1 y1 x2 y2
+    box: Array  #: (4,) float32, x1 y1 x2 y2; NaN for a person of whom neither box nor joints are given
     head_box: Array | None  #: (4,) float32, x1 y1 x2 y2; None where the data set has none
     joints: Array  #: (J, 2) float32, x y; undefined where not labelled
     labelled: NDArray[np.bool_]  #: (J,) whether the joint is annotated

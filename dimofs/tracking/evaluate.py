@@ -143,8 +143,8 @@ def _tracked_frame(
         predicted = without_unannotated_joints(truth, predicted)
         predicted_track = track[predicted.source]
     true_track = np.array([person.track_id for person in frame.people], np.int64)[truth.source]
-    # poseval removes people without joints only where it looks for ignored ones
-    anybody = len(truth.joints) > 0 or len(regions) == 0
+    # poseval removes people without joints of PoseTrack18 only where it looks for ignored ones
+    anybody = len(truth.joints) > 0 or (rules.people_without_joints_stay and len(regions) == 0)
     return TrackedFrame(truth, true_track, predicted, predicted_track, anybody)
 
 

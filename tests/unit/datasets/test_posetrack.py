@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dimofs.datasets.annotations import counts
 from dimofs.datasets.posetrack import read_posetrack18, read_posetrack18_file
 from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError, Frame, Person, Video
 
@@ -103,7 +104,7 @@ def test_a_missing_box_is_the_extent_of_the_labelled_joints_enlarged(tmp_path: P
     np.testing.assert_allclose(box, [18.5 - 9.75, 37 - 19.5, 18.5 + 9.75, 37 + 19.5])
 
 
-def test_a_person_with_neither_joints_nor_box_is_left_out_but_the_frame_stays_labelled(
+def test_a_person_with_neither_joints_nor_box_is_kept_because_the_frame_counts_for_poseval(
     tmp_path: Path, labels: dict[str, Any]
 ) -> None:
     for annotation in labels["annotations"]:
@@ -112,7 +113,11 @@ def test_a_person_with_neither_joints_nor_box_is_left_out_but_the_frame_stays_la
     write_labels(tmp_path, labels)
     frame = read_posetrack18(tmp_path)[0].frames[1]
     assert frame.labelled
-    assert frame.people == ()
+    assert [person.track_id for person in frame.people] == [3, 7]
+    assert counts(frame)
+    for person in frame.people:
+        assert np.isnan(person.box).all()
+        assert not person.labelled.any()
 
 
 def test_a_frame_with_annotations_is_labelled_whatever_its_flag(tmp_path: Path, labels: dict[str, Any]) -> None:

@@ -228,6 +228,20 @@ class TestRules:
         official = evaluate(found)[0]
         assert value(official, "recall") == value(official, "precision") == pytest.approx(100 * 6 / 7)
 
+    def test_a_frame_whose_people_have_no_joints(self):
+        """It counts: what is found there is wrong (PoseTrack18), or a dummy pair takes its place (PoseTrack17)."""
+        nobody = {"box": np.full(4, np.nan, np.float32), "head_box": None, "labelled": np.zeros(17, bool)}
+        videos = [make_video("a", lambda frame: [person(frame, who, **(nobody if frame == 4 else {})) for who in (0, 1)])]
+        found = linked(detections(videos="a"))
+        table = evaluate(found, videos=videos)[0]
+        assert (table["n_frames"] == 5).all()
+        assert value(table, "mota") == pytest.approx(100 * (1 - 2 / 6))
+        # all scores are equal and the frame's two wrong detections come after those of two frames
+        assert value(table, "ap") == pytest.approx(100 * (4 / 8 + 4 / 8 * 8 / 10))
+        of_2017 = evaluate(found, videos=videos, rules=PoseRules(people_without_joints_stay=False))[0]
+        assert value(of_2017, "mota") == pytest.approx(100 * (1 - 2 / 7))
+        assert value(of_2017, "ap") == value(table, "ap")
+
 
 class TestErrors:
     def test_tracks_of_another_data_set(self):
