@@ -64,8 +64,8 @@ class PoseRules:
     mean_over_joints: bool = True  #: `mean` is over the 15 joints instead of over the seven columns before it
     last_frame_dropped: bool = True  #: the last counted frame of every video is left out of tracking
     dummy_pair: bool = True  #: a frame without detections is one miss and one false positive for every joint
-    #: A frame whose annotated people have no joints at all counts as annotated, unless it has ignore regions. So it is in
-    #: files of PoseTrack18; PoseTrack17's lose such people first, and their frame is a dummy pair (if there are any).
+    #: In tracking, a frame of which all annotated people lack joints has somebody to compare with, unless it has ignore
+    #: regions. So it is with files of PoseTrack18; those of PoseTrack17 lose such people, which makes it a dummy pair.
     people_without_joints_stay: bool = True
     #: MOTP sums the distances of all of motmetrics' events. poseval does so since motmetrics 1.2 and prints a wrong
     #: MOTP; published values are older, so this one is off.

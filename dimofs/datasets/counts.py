@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from dimofs.datasets.diving48 import read_labels
 from dimofs.datasets.jhmdb import read_split
 from dimofs.datasets.missing import write_missing
+from dimofs.datasets.posetrack import label_folders
+from dimofs.datasets.posetrack17 import image_folder, label_files
 from dimofs.datasets.records import DatasetError
 
 #: Official numbers of (train, test) clips of the three splits of JHMDB, each of all 928 clips.
@@ -38,7 +40,8 @@ def check_counts(root: Path, dataset: str, partial: bool) -> Account:
         dataset: "posetrack17", "posetrack18" (whose official numbers are not known here: only whether every labelled
             sequence has images is checked), "jhmdb", "diving48_v1" or "diving48_v2".
         partial: whether a data set with gaps may be used: then the videos that are missing are written to
-            `MISSING.txt` in `root`, for the readers to leave out.
+            `MISSING.txt` in `root`, for the readers to leave out. PoseTrack17 without the images of its test
+            sequences, which nothing is learned from or judged on, has no gap; they are written there as well.
 
     Raises DatasetError with the whole account where there are gaps and `partial` is false, or where labels cannot be
     read at all.
@@ -87,13 +90,20 @@ def _diving48(root: Path, version: Literal["V1", "V2"]) -> Account:
 
 
 def _posetrack17(root: Path) -> Account:
-    found = tuple(
-        len({path.stem for path in (root / "annotations" / split).glob("[!.]*") if path.suffix in (".mat", ".json")})
-        for split in POSETRACK17_SPLITS
+    names: dict[str, list[str]] = {}
+    missing: dict[str, list[str]] = {}
+    for folder in label_folders(root):
+        paths = label_files(folder)
+        names[folder.name] = [f"{folder.name}/{path.stem}" for path in paths]
+        missing[folder.name] = [f"{folder.name}/{path.stem}" for path in paths if not image_folder(path, root).is_dir()]
+    found, official = tuple(len(names.get(split, [])) for split in POSETRACK17_SPLITS), POSETRACK17_SPLITS.values()
+    line = _line("posetrack17", found, ("train sequences", "val sequences"), tuple(official))
+    needed = [name for split in POSETRACK17_SPLITS for name in missing.get(split, [])]
+    account = _with_missing(
+        [line], found == tuple(official), "posetrack17", sum(found), needed, "labelled sequences with images"
     )
-    official = tuple(POSETRACK17_SPLITS.values())
-    line = _line("posetrack17", found, ("train sequences", "val sequences"), official)
-    return Account((line,), (), found == official)
+    unneeded = sorted(missing.get("test", []))  # nothing can be learned from them or judged on them
+    return replace(account, missing=(*account.missing, *unneeded))
 
 
 def _posetrack18(root: Path) -> Account:

@@ -22,7 +22,7 @@ _UNPACK = "unpack the archive again or correct the file"
 #: `bbox` of the official files is the extent of the labelled joints, enlarged about its centre by this factor.
 _BOX_ENLARGEMENT = 1.3
 #: Coordinates beyond this many pixels (and NaN, and infinity) are damage, not labels.
-_LARGEST_COORDINATE = 1e6
+LARGEST_COORDINATE = 1e6
 
 
 def read_posetrack18(root: Path) -> list[Video]:
@@ -33,21 +33,30 @@ def read_posetrack18(root: Path) -> list[Video]:
     stands; no sequence is skipped but those that `MISSING.txt` names ("<split>/<sequence>"), where a partial data set
     was accepted.
     """
-    splits = [split for split in ("test", "train", "val") if (root / "annotations" / split).is_dir()]
-    if not splits:
+    missing = read_missing(root)
+    return [video for folder in label_folders(root) for video in _read_split(root, folder, missing)]
+
+
+def label_folders(root: Path) -> list[Path]:
+    """Folders of the label files of the splits test, train and val, those that are there.
+
+    Raises DatasetError where there is none.
+    """
+    folders = [root / "annotations" / split for split in ("test", "train", "val")]
+    found = [folder for folder in folders if folder.is_dir()]
+    if not found:
         raise DatasetError(
             f"{root / 'annotations'}: holds none of the folders train, val and test; "
             "give the folder that holds annotations/ and images/"
         )
-    missing = read_missing(root)
-    return [video for split in splits for video in _read_split(root, split, missing)]
+    return found
 
 
-def _read_split(root: Path, split: str, missing: set[str]) -> list[Video]:
-    folder = root / "annotations" / split
-    files = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
+def _read_split(root: Path, folder: Path, missing: set[str]) -> list[Video]:
+    files = sorted(folder.glob("[!.]*.json"))
     if not files:
         raise DatasetError(f"{folder}: holds no label file (*.json); unpack the labels or remove the empty folder")
+    split = folder.name
     return [read_posetrack18_file(path, root, split) for path in files if f"{split}/{path.stem}" not in missing]
 
 
@@ -231,6 +240,6 @@ def _numbers(values: object, size: int, field: str) -> Array:
         got = f"{len(values)} values" if isinstance(values, list) else f"{values!r:.40}"
         raise DatasetError(f"{field} must be a list of {size} numbers, got {got}; {_UNPACK}")
     for index, value in enumerate(values):
-        if not isinstance(value, int | float) or not abs(value) <= _LARGEST_COORDINATE:
+        if not isinstance(value, int | float) or not abs(value) <= LARGEST_COORDINATE:
             raise DatasetError(f"{field}[{index}] must be a finite number, got {value!r:.40}; correct the file")
     return np.array(values, np.float32)

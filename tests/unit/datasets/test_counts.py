@@ -1,6 +1,7 @@
 """The account of an unpacked data set: whole, or refused, or used with its gaps named."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from dimofs.datasets.diving48 import read_diving48, read_labels
 from dimofs.datasets.jhmdb import read_jhmdb, read_split
 from dimofs.datasets.missing import MISSING, read_missing, write_missing
 from dimofs.datasets.posetrack import read_posetrack18
+from dimofs.datasets.posetrack17 import read_posetrack17
 from dimofs.datasets.records import JHMDB_CLASSES, POSETRACK_JOINTS, DatasetError
 
 
@@ -122,16 +124,31 @@ def test_diving48(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str)
     assert check_counts(tmp_path, f"diving48_{version.lower()}", partial=False).whole
 
 
-@pytest.mark.parametrize("suffix", [".mat", ".json"])
-def test_posetrack17(tmp_path: Path, suffix: str) -> None:
-    for split, count in (("train", 292), ("val", 50)):
+def test_posetrack17(tmp_path: Path) -> None:
+    for split, count in (("train", 292), ("val", 50), ("test", 3)):
         (tmp_path / "annotations" / split).mkdir(parents=True)
         for number in range(count):
-            (tmp_path / "annotations" / split / f"{number:06d}_relpath{suffix}").touch()
-    assert check_counts(tmp_path, "posetrack17", partial=False).lines == (
+            image = f"images/bonn/{split}_{number}/00001.jpg"
+            record = {"annolist": [{"image": [{"name": image}]}]}
+            (tmp_path / f"annotations/{split}/{number:06d}_relpath.json").write_text(json.dumps(record))
+            if split != "test":  # their images come from elsewhere and need not be there
+                (tmp_path / image).parent.mkdir(parents=True)
+                (tmp_path / image).touch()
+    account = check_counts(tmp_path, "posetrack17", partial=False)
+    assert account.lines == (
         "posetrack17: 292 train sequences and 50 val sequences, as published",
+        "posetrack17: 342 of 342 labelled sequences with images",
     )
-    (tmp_path / "annotations" / "val" / f"000003_relpath{suffix}").unlink()
+    assert account.missing == tuple(f"test/{number:06d}_relpath" for number in range(3))
+    assert len(read_posetrack17(tmp_path)) == 342
+
+    shutil.rmtree(tmp_path / "images/bonn/val_7")
+    with pytest.raises(DatasetError, match="341 of 342 labelled sequences with images; missing: val/000007_relpath"):
+        check_counts(tmp_path, "posetrack17", partial=False)
+    assert not check_counts(tmp_path, "posetrack17", partial=True).whole
+    assert len(read_posetrack17(tmp_path)) == 341
+
+    (tmp_path / "annotations/val/000003_relpath.json").unlink()
     with pytest.raises(DatasetError, match="292 train sequences and 49 val sequences, published are 292 and 50"):
         check_counts(tmp_path, "posetrack17", partial=False)
 

@@ -231,7 +231,9 @@ class TestRules:
     def test_a_frame_whose_people_have_no_joints(self):
         """It counts: what is found there is wrong (PoseTrack18), or a dummy pair takes its place (PoseTrack17)."""
         nobody = {"box": np.full(4, np.nan, np.float32), "head_box": None, "labelled": np.zeros(17, bool)}
-        videos = [make_video("a", lambda frame: [person(frame, who, **(nobody if frame == 4 else {})) for who in (0, 1)])]
+        videos = [
+            make_video("a", lambda frame: [person(frame, who, **(nobody if frame == 4 else {})) for who in (0, 1)])
+        ]
         found = linked(detections(videos="a"))
         table = evaluate(found, videos=videos)[0]
         assert (table["n_frames"] == 5).all()
