@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-datasets_app = typer.Typer(no_args_is_help=True, help="Chapter datasets (§6): render and show the embedded data.")
+datasets_app = typer.Typer(
+    no_args_is_help=True, help="Chapter datasets (§6): render the embedded data, or unpack official archives."
+)
 tracking_app = typer.Typer(no_args_is_help=True, help="Chapter tracking (§6.1): link poses to tracks and judge them.")
 pose_app = typer.Typer(no_args_is_help=True, help="Chapter pose (§6.1): predict and judge poses over δ.")
 actions_app = typer.Typer(no_args_is_help=True, help="Chapter actions (§6.2): the localiser of §5.1 and its ablations.")
@@ -396,6 +398,28 @@ def actions_evaluate_sweep(
     )
     for table, path in zip(tables, (out, differences), strict=True):
         write_csv(table, path)
+
+
+@actions_app.command("submit")
+def actions_submit(
+    config: ConfigFile,
+    dataset: Dataset,
+    detections: Annotated[Path, typer.Option(help="localised actions (Parquet)")],
+    delta: Annotated[int, typer.Option(help="the δ to write; 0 for a network without pairs")],
+    out: Annotated[Path, typer.Option(help="folder of the detection files")],
+) -> None:
+    """Write localised actions and their ground truth as ACT-detector's files, for its frameAP with K = 1."""
+    import pandas as pd
+
+    from dimofs.actions.submission import write_detections, write_ground_truth
+
+    clips = _read("jhmdb", load_config(config), dataset)
+    table = pd.read_parquet(detections)
+    if delta not in {*table["delta"]}:
+        there = ", ".join(map(str, sorted({*table["delta"]})))
+        raise ConfigError(f"{detections}: holds nothing at δ = {delta}; give one of {there}")
+    write_detections(clips, table[table["delta"] == delta], out)
+    write_ground_truth(clips, out / "JHMDB-GT.pkl")
 
 
 @paper_app.command()

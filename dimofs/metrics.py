@@ -77,6 +77,26 @@ POSEVAL = PoseRules()
 
 
 @dataclass(frozen=True)
+class FrameMapRules:
+    """The conventions in which published frame-mAPs differ, each a switch; the defaults are ACT's (A31).
+
+    Evaluators in the style of PASCAL VOC and AVA take the envelope and never the next best box, and count the classes
+    and frames of the annotations alone.
+    """
+
+    envelope: bool = False  #: area under the monotone envelope of precision, not the trapezoids under the raw curve
+    inclusive_pixels: bool = True  #: a box from pixel 3 to pixel 7 is 5 wide; otherwise 4, as without "+1"
+    next_best_box: bool = True  #: a detection whose best box is taken may take another one; otherwise it is wrong
+    absent_class_is_zero: bool = False  #: a class without annotations has AP 0; otherwise none, and leaves the mean
+    unannotated_frames_count: bool = True  #: detections on frames without annotations are wrong; otherwise left out
+
+
+#: The rules behind the paper's Table 3 and Figure 7.
+ACT = FrameMapRules()
+_NO_ABSENT_JOINTS = PoseRules(absent_joint_has_zero_ap=False)
+
+
+@dataclass(frozen=True)
 class TruePoses:
     """The annotated people of one frame that count: those with a joint outside every ignore region."""
 
@@ -226,19 +246,22 @@ def box_iou(boxes: ArrayLike, others: ArrayLike) -> Floats:
     return np.divide(shared, union, out=np.zeros(union.shape), where=shared > 0)
 
 
-def match_boxes(boxes: ArrayLike, truth: ArrayLike) -> Flags:
+def match_boxes(boxes: ArrayLike, truth: ArrayLike, rules: FrameMapRules = ACT) -> Flags:
     """Which boxes (P, 4) of one class in one frame, by falling score, are right against the annotated boxes (G, 4).
 
     ACT's rule: a detection is right when, of the annotated boxes not taken yet, the one it overlaps most has an IoU of
     at least IOU_THRESHOLD; that one is then taken. Shape (P,).
     """
-    iou = box_iou(boxes, truth)
+    # edges to pixels: a box with the edges 3 and 8 ends with pixel 7
+    ends = np.array([0, 0, 0, 0] if rules.inclusive_pixels else [0, 0, 1, 1])
+    iou = box_iou(*(np.asarray(side, np.float64).reshape(-1, 4) - ends for side in (boxes, truth)))
     correct = np.zeros(len(iou), bool)
+    taken = np.zeros(iou.shape[1], bool)
     for detection in range(len(iou) if iou.shape[1] else 0):
-        best = iou[detection].argmax()
-        if iou[detection, best] >= IOU_THRESHOLD:
-            correct[detection] = True
-            iou[:, best] = -1
+        overlap = np.where(taken, -1, iou[detection]) if rules.next_best_box else iou[detection]
+        best = overlap.argmax()
+        if overlap[best] >= IOU_THRESHOLD and not taken[best]:
+            correct[detection] = taken[best] = True
     return correct
 
 
@@ -274,6 +297,12 @@ def trapezoid_ap(ranking: Ranking) -> float:
     precision = np.concatenate([[1.0], _precision(ranking.correct)])
     height = (precision[1:] + precision[:-1]) / 2
     return float(100 * height[ranking.correct].sum() / positives)
+
+
+def class_ap(ranking: Ranking, rules: FrameMapRules = ACT) -> float:
+    """AP of one action class, percent; NaN for a class without annotations, unless the rules give it 0."""
+    ap = envelope_ap(ranking, _NO_ABSENT_JOINTS) if rules.envelope else trapezoid_ap(ranking)
+    return 0.0 if rules.absent_class_is_zero and np.isnan(ap) else ap
 
 
 def mean_of_defined(values: Floats) -> Floats:

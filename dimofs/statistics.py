@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import sparse
 
-from dimofs.metrics import POSEVAL, Floats, PoseRules, Ranking
+from dimofs.metrics import ACT, POSEVAL, Floats, FrameMapRules, PoseRules, Ranking
 
 _CELLS = 2**16  # runs × resamples at a time, so that the arrays stay in the cache
 
@@ -77,6 +77,15 @@ def resampled_trapezoid_ap(ranking: Ranking, weights: Floats) -> Floats:
         return (gained - wrong * steps - rise / 2).sum(axis=0)
 
     return _percent(ranking, weights, area, without_positives=np.full(len(weights), np.nan))
+
+
+def resampled_class_ap(ranking: Ranking, weights: Floats, rules: FrameMapRules = ACT) -> Floats:
+    """`metrics.class_ap` of every resample (R, V), shape (R,), by the same rule for classes without annotations."""
+    if rules.envelope:
+        ap = resampled_envelope_ap(ranking, weights, PoseRules(absent_joint_has_zero_ap=False))
+    else:
+        ap = resampled_trapezoid_ap(ranking, weights)
+    return np.nan_to_num(ap) if rules.absent_class_is_zero else ap
 
 
 def _percent(

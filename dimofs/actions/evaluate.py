@@ -9,8 +9,8 @@ from tqdm import tqdm
 from dimofs.actions.ablations import Column
 from dimofs.config import Paper
 from dimofs.datasets.records import JHMDB_CLASSES, DatasetError, Video
-from dimofs.metrics import Floats, Ranking, match_boxes, mean_of_defined, rank, trapezoid_ap
-from dimofs.statistics import percentile_interval, resample_weights, resampled_trapezoid_ap
+from dimofs.metrics import ACT, Floats, FrameMapRules, Ranking, class_ap, match_boxes, mean_of_defined, rank
+from dimofs.statistics import percentile_interval, resample_weights, resampled_class_ap
 
 #: The differences that the paper draws between columns of Table 3 (§6.2): minuend, subtrahend.
 PAPER_DIFFERENCES = (("4", "2"), ("6", "3"), ("6", "5"), ("6", "4"), ("3", "2"), ("6", "1"))
@@ -24,6 +24,7 @@ def evaluate_columns(
     detections: Mapping[str, pd.DataFrame],
     paper: Paper,
     seed: int,
+    rules: FrameMapRules = ACT,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score every row of `config/ablations.tsv` on all frames of the test clips.
 
@@ -41,7 +42,7 @@ def evaluate_columns(
     for column in tqdm(ablations, desc="frame-mAP", unit="column", disable=None):
         training = column.training.name
         here = _at_delta(detections, training, column.delta or 0)
-        ap[column.name], samples[column.name] = _frame_map(clips, here, training, weights)
+        ap[column.name], samples[column.name] = _frame_map(clips, here, training, weights, rules)
         bounds = percentile_interval(samples[column.name], paper.confidence)
         rows.append((column.name, training, column.delta, ap[column.name], *bounds, n_frames))
     columns = pd.DataFrame(rows, columns=["column", "training", "delta", "map", "ci_low", "ci_high", "n_frames"])
@@ -63,6 +64,7 @@ def evaluate_sweep(
     detections: Mapping[str, pd.DataFrame],
     paper: Paper,
     seed: int,
+    rules: FrameMapRules = ACT,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score every training of `detections` (tables as in `evaluate_columns`) at every δ of the test pairs.
 
@@ -85,7 +87,8 @@ def evaluate_sweep(
     cells = [(training, int(str(delta)), rows) for training in detections for delta, rows in gaps]
     for training, delta, rows in tqdm(cells, desc="frame-mAP", unit="δ", disable=None):
         cell = (training, delta)
-        ap[cell], samples[cell] = _frame_map(clips, _at_delta(detections, training, delta), training, weights)
+        here = _at_delta(detections, training, delta)
+        ap[cell], samples[cell] = _frame_map(clips, here, training, weights, rules)
         bounds = percentile_interval(samples[cell], paper.confidence)
         effective = (rows["frame_b"] - rows["frame_a"]).mean()
         table.append((*cell, ap[cell], *bounds, len(rows), rows["clamped"].mean(), effective))
@@ -132,7 +135,7 @@ def _drawn_differences(columns: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _frame_map(
-    clips: Sequence[Video], detections: pd.DataFrame, training: str, weights: Floats
+    clips: Sequence[Video], detections: pd.DataFrame, training: str, weights: Floats, rules: FrameMapRules
 ) -> tuple[float, Floats]:
     """Frame-mAP in percent and its resamples (R,); a class absent from a resample is left out of that one's mean."""
     known = {(clip.name, frame) for clip in clips for frame in range(len(clip.frames))}
@@ -140,15 +143,22 @@ def _frame_map(
     if unknown:
         video, frame = min(unknown)
         raise DatasetError(f"detections of {training}: {video}, frame {frame} is in no test clip; predict again")
-    rankings = _rank_classes(clips, detections)
-    ap = np.array([trapezoid_ap(ranking) for ranking in rankings])
-    samples = np.stack([resampled_trapezoid_ap(ranking, weights) for ranking in rankings], axis=-1)
+    rankings = class_rankings(clips, detections, rules)
+    ap = np.array([class_ap(ranking, rules) for ranking in rankings])
+    samples = np.stack([resampled_class_ap(ranking, weights, rules) for ranking in rankings], axis=-1)
     return float(mean_of_defined(ap)), mean_of_defined(samples)
 
 
-def _rank_classes(clips: Sequence[Video], detections: pd.DataFrame) -> list[Ranking]:
-    """Judge and rank the detections of each of the 21 classes."""
+def class_rankings(clips: Sequence[Video], detections: pd.DataFrame, rules: FrameMapRules = ACT) -> list[Ranking]:
+    """Judge and rank the detections of each of the 21 classes on all frames of clips, which they must be of.
+
+    detections: columns video, frame, label, score, box, see `evaluate_columns`.
+    """
     index = {clip.name: i for i, clip in enumerate(clips)}
+    if not rules.unannotated_frames_count:
+        annotated_frames = {(clip.name, f) for clip in clips for f, frame in enumerate(clip.frames) if frame.people}
+        keys = zip(detections["video"], detections["frame"], strict=True)
+        detections = detections[[key in annotated_frames for key in keys]]
     video = detections["video"].map(index).to_numpy(np.int64)
     frame, label = detections["frame"].to_numpy(np.int64), detections["label"].to_numpy(np.int64)
     score = detections["score"].to_numpy(np.float64)
@@ -163,7 +173,7 @@ def _rank_classes(clips: Sequence[Video], detections: pd.DataFrame) -> list[Rank
     for rows in np.split(candidates, np.flatnonzero(new_frame) + 1):
         if len(rows):
             people = clips[video[rows[0]]].frames[frame[rows[0]]].people
-            correct[rows] = match_boxes(boxes[rows], [person.box for person in people])
+            correct[rows] = match_boxes(boxes[rows], [person.box for person in people], rules)
 
     annotated = np.array([sum(len(frame.people) for frame in clip.frames) for clip in clips])
     return [

@@ -8,8 +8,10 @@ from dimofs.datasets.records import POSETRACK_JOINTS
 from dimofs.metrics import (
     POSE_COLUMNS,
     POSE_JOINTS,
+    FrameMapRules,
     PoseRules,
     box_iou,
+    class_ap,
     envelope_ap,
     joint_distances,
     match_boxes,
@@ -339,6 +341,71 @@ class TestProperties:
         value = area(rank(*case))
         worse = area(rank(np.append(scores, 0.5), np.append(correct, False), np.append(video, 0), positives))
         assert np.isnan(value) or np.isnan(worse) or worse <= value + 1e-9
+
+
+@st.composite
+def boxes_and_truth(draw):
+    """Boxes of one class in one frame, on whole pixels, so near each other that they compete."""
+
+    def some(most):
+        corner, side = st.integers(0, 6), st.integers(1, 6)
+        boxes = draw(st.lists(st.tuples(corner, corner, side, side), max_size=most))
+        return np.array([[x, y, x + width, y + height] for x, y, width, height in boxes], float).reshape(-1, 4)
+
+    return some(6), some(4)
+
+
+class TestFrameMapRules:
+    def test_without_the_added_pixel_boxes_are_smaller(self):
+        """Pixels 0..9 × 0..4 of 0..9 × 0..9: 50 of 100 with it, 9 · 4 of 9 · 9 without."""
+        half, whole = [[0, 0, 10, 5]], [[0, 0, 10, 10]]
+        assert match_boxes(half, whole).tolist() == [True]
+        assert match_boxes(half, whole, FrameMapRules(inclusive_pixels=False)).tolist() == [False]
+
+    def test_the_next_best_box_may_be_out_of_reach(self):
+        truth = [[0, 0, 10, 10], [2, 0, 12, 10]]
+        detections = [[0, 0, 10, 10], [0.5, 0, 10.5, 10], [2, 0, 12, 10]]
+        assert match_boxes(detections, truth).tolist() == [True, True, False]
+        assert match_boxes(detections, truth, FrameMapRules(next_best_box=False)).tolist() == [True, False, True]
+
+    def test_the_area_by_hand(self):
+        """Right, wrong, right of 4: precision 1, 1/2, 2/3; the envelope is the same here, the trapezoids are not."""
+        judged = rank([3, 2, 1], [True, False, True], [0, 0, 0], [4])
+        assert class_ap(judged) == pytest.approx(100 * (1 + (1 / 2 + 2 / 3) / 2) / 4)
+        assert class_ap(judged, FrameMapRules(envelope=True)) == pytest.approx(100 * (1 + 2 / 3) / 4)
+
+    def test_a_class_that_is_nowhere(self):
+        for envelope in (False, True):
+            for scores in ([], [1.0]):
+                nowhere = rank(scores, [False] * len(scores), [0] * len(scores), [0])
+                assert np.isnan(class_ap(nowhere, FrameMapRules(envelope=envelope)))
+                assert class_ap(nowhere, FrameMapRules(envelope=envelope, absent_class_is_zero=True)) == 0
+
+    @given(case=boxes_and_truth())
+    def test_as_many_are_right_as_boxes_are_taken_and_the_next_best_box_only_adds(self, case):
+        boxes, truth = case
+        counts = []
+        for next_best in (False, True):
+            correct = match_boxes(boxes, truth, FrameMapRules(next_best_box=next_best))
+            assert correct.shape == (len(boxes),)
+            assert (correct <= (box_iou(boxes, truth) >= 0.5).any(axis=1)).all()
+            counts.append(correct.sum())
+        assert counts[0] <= counts[1] <= min(len(boxes), len(truth))
+
+    @given(case=boxes_and_truth())
+    def test_the_added_pixel_is_what_continuous_edges_are(self, case):
+        """In pixels without the addition, a box reaches from the middle of its first pixel to that of its last."""
+        boxes, truth = case
+        middles = [np.add(side, [0.5, 0.5, -0.5, -0.5]) for side in case]
+        expected = match_boxes(*middles)
+        assert match_boxes(boxes, truth, FrameMapRules(inclusive_pixels=False)).tolist() == expected.tolist()
+
+    @given(case=judged())
+    def test_the_envelope_is_never_below_the_trapezoids(self, case):
+        ranking = rank(*case)
+        trapezoids, envelope = class_ap(ranking), class_ap(ranking, FrameMapRules(envelope=True))
+        assert np.isnan(trapezoids) == np.isnan(envelope)
+        assert np.isnan(envelope) or envelope >= trapezoids - 1e-9
 
 
 class TestRules:

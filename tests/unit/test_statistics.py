@@ -4,14 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dimofs import statistics
-from dimofs.metrics import Ranking, envelope_ap, trapezoid_ap
+from dimofs.metrics import FrameMapRules, Ranking, class_ap, envelope_ap, trapezoid_ap
 from dimofs.statistics import (
     percentile_interval,
     resample_weights,
+    resampled_class_ap,
     resampled_envelope_ap,
     resampled_trapezoid_ap,
 )
 
+RULES = [
+    FrameMapRules(envelope=envelope, absent_class_is_zero=zero) for envelope in (False, True) for zero in (False, True)
+]
 AREAS = [(envelope_ap, resampled_envelope_ap), (trapezoid_ap, resampled_trapezoid_ap)]
 
 
@@ -155,3 +159,11 @@ def test_the_interval_of_an_average_precision_narrows_with_more_videos():
         assert low <= envelope_ap(ranking) <= high
         widths.append(high - low)
     assert widths[0] > widths[1] > widths[2]
+
+
+@pytest.mark.parametrize("rules", RULES, ids=str)
+@given(ranking=rankings(), seed=st.integers(0, 99))
+def test_a_resampled_class_is_the_class_of_the_resampled_test_set(rules, ranking, seed):
+    weights = resample_weights(len(ranking.positives), 5, seed)
+    expected = [class_ap(repeated(ranking, row), rules) for row in weights]
+    np.testing.assert_allclose(resampled_class_ap(ranking, weights, rules), expected, atol=1e-9)

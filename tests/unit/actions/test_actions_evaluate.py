@@ -1,3 +1,5 @@
+import dataclasses
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from dimofs.actions.ablations import ActionTraining, Column
 from dimofs.actions.evaluate import evaluate_columns, evaluate_sweep
 from dimofs.config import Paper
 from dimofs.datasets.records import JHMDB_CLASSES, JHMDB_JOINTS, DatasetError, Frame, Person, Video
+from dimofs.metrics import ACT, FrameMapRules
 
 PAPER = Paper(resamples=80, confidence=0.9)
 FRAMES = 4
@@ -40,8 +43,8 @@ def column(name, training, delta=0, paper_map=50.0):
     return Column(name, ActionTraining(training, "still", "offsets", not inflated, inflated), False, delta, paper_map)
 
 
-def frame_map(table, clips=CLIPS):
-    columns, _ = evaluate_columns(clips, [column("4", "dimofs")], {"dimofs": table}, PAPER, 0)
+def frame_map(table, clips=CLIPS, rules=ACT):
+    columns, _ = evaluate_columns(clips, [column("4", "dimofs")], {"dimofs": table}, PAPER, 0, rules)
     return columns["map"].item()
 
 
@@ -69,6 +72,27 @@ class TestRule:
         # right, wrong, right, wrong; precision 1, 1/2, 2/3, 1/2; four annotated boxes; other classes are in no clip
         expected = 100 * ((1 + 1) / 2 + (1 / 2 + 2 / 3) / 2) / 4
         assert frame_map(table, clips) == pytest.approx(expected)
+
+    def test_classes_without_clips_may_count_as_zero(self):
+        clips = [make_clip(5, 0)]
+        assert frame_map(detections(clips), clips) == pytest.approx(100)
+        strict = FrameMapRules(absent_class_is_zero=True)
+        assert frame_map(detections(clips), clips, strict) == pytest.approx(100 / 21)
+        columns, _ = evaluate_columns(
+            clips, [column("4", "dimofs")], {"dimofs": detections(clips)}, PAPER, 0, strict
+        )  # the interval is by the same rules
+        assert columns["ci_low"].item() == pytest.approx(100 / 21)
+
+    def test_frames_without_annotations_may_be_left_out(self):
+        """A clip of five frames, the last one unlabelled; what is found there scores highest."""
+        clip = make_clip(5, 0)
+        clips = [dataclasses.replace(clip, frames=(*clip.frames, Frame(Path("00005.png"), False, (), ())))]
+        table = detections(clips)
+        table.loc[table["frame"] == FRAMES, "score"] = 0.9
+        precision = [0, 1 / 2, 2 / 3, 3 / 4, 4 / 5]
+        expected = 100 * sum((before + after) / 2 for before, after in pairwise(precision)) / 4
+        assert frame_map(table, clips) == pytest.approx(expected)
+        assert frame_map(table, clips, FrameMapRules(unannotated_frames_count=False)) == pytest.approx(100)
 
     def test_detections_of_a_class_in_the_clips_of_others_are_wrong(self):
         """Every clip of class 0 is found, but its detections in the clips of class 1 score higher."""
