@@ -97,7 +97,8 @@ def test_rows_of_both_tables():
     both = linked(detections(), ("detect_and_track", "keypoints"), ("filtered", "unfiltered"))
     table, differences = evaluate(both)
     assert len(table) == 2 * 4 * len(METRICS) * 8
-    assert len(differences) == 4 * len(METRICS) * 8
+    assert len(differences) == 4 * (len(METRICS) + 1) * 8
+    assert {*differences["metric"]} - {*table["metric"]} == {"mota_less_ap"}
     assert [*table.columns] == [
         "method", "linker", "operating_point", "metric", "joint", "value", "ci_low", "ci_high", "n_frames", "n_videos"
     ]  # fmt: skip
@@ -145,6 +146,26 @@ def test_a_gain_and_its_interval():
     assert gain["ci_low"] == pytest.approx(0)  # video a may be drawn never,
     assert gain["ci_high"] == pytest.approx(200)  # or always
     assert value(table, "precision") == value(table, "recall") == pytest.approx(100 * 16 / 24)
+
+
+def test_the_gain_in_mota_less_that_in_ap():
+    """DiMoFs find what the single frame misses in video c, at a score that the filter of the tracks does not take."""
+    ways = ("detect_and_track",), ("filtered", "unfiltered")
+    single_frame = linked(detections(drop=lambda row: row["video"] == "c"), *ways)
+    dimofs = linked(detections(lambda row: row | {"score": 0.5 if row["video"] == "c" else 0.99}), *ways)
+    table, differences = evaluate(single_frame, dimofs)
+    assert value(table, "mota", method="dimofs") == value(table, "mota")  # filtered
+    row = differences.query("metric == 'mota_less_ap' and joint == 'mean' and operating_point == 'filtered'").iloc[0]
+    # AP rises from 2/3 to 1 by what the filter leaves out; resamples of a and b alone gain nothing
+    assert row["difference"] == pytest.approx(-100 / 3)
+    assert (row["ci_low"], row["ci_high"]) == (pytest.approx(-100), 0)
+    unfiltered = differences.query("joint == 'mean' and operating_point == 'unfiltered'").set_index("metric")
+    gain = unfiltered["difference"]
+    assert gain["mota_less_ap"] == pytest.approx(gain["mota"] - gain["ap"])
+    assert gain["mota"] > 0
+
+    filtered_alone = linked(detections())
+    assert "mota_less_ap" not in {*evaluate(filtered_alone)[1]["metric"]}
 
 
 def test_the_interval_is_of_ratios_of_sums():
