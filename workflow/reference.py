@@ -1,9 +1,11 @@
 """The reference run: copy tables, figures and the page of a finished run to docs/reference/, and say what made them.
 
 `python -m workflow.reference` takes the default scenario as it lies in results/, with the times of its rules from
-logs/benchmarks/. Run it right after `make all`, from the commit that made the results.
+logs/benchmarks/, and brings the README's count of verdicts up to date. Run it right after `make all`, from the commit
+that made the results.
 """
 
+import re
 import shutil
 import subprocess
 from importlib.metadata import version
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dimofs.paper.claims import VERDICTS
 from dimofs.paper.report import job_times, machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,8 +32,24 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def verdicts(claims: pd.DataFrame) -> str:
+    """Count the verdicts of a ledger in a sentence."""
+    counts = claims["verdict"].value_counts()
+    *others, last = (f"{counts.get(verdict, 0)} are {verdict}" for verdict in VERDICTS)
+    return (
+        f"Of the {len(claims)} claims in the ledger **{', '.join(others)} and {last}**: "
+        "for those the run has no table with their value."
+    )
+
+
+def with_verdicts(readme: str, claims: pd.DataFrame) -> str:
+    """Give the README with the sentence about the ledger between its marks."""
+    begin, end = "<!-- verdicts: begin -->", "<!-- verdicts: end -->"
+    return re.sub(f"(?<={begin}).*(?={end})", lambda _: verdicts(claims), readme, flags=re.DOTALL)
+
+
 def main() -> None:
-    """Copy tables, figures and the page, and write docs/reference/README.md."""
+    """Copy tables, figures and the page, and write docs/reference/README.md and the count of verdicts in README.md."""
     OUT.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         shutil.copyfile(ROOT / f"results/{name}.csv", OUT / f"{name}.csv")
@@ -41,7 +60,6 @@ def main() -> None:
     times = times.rename(columns={"wall": "wall s", "processor": "processor s", "memory": "peak MB"})
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
     table1, table2, table3, differences, claims = (pd.read_csv(OUT / f"{name}.csv") for name in TABLES)
-    verdicts = claims["verdict"].value_counts()
     facts = ", ".join(f"{name.lower()} {value}" for name, value in machine().items())
     sections = [
         "# The reference run",
@@ -49,8 +67,7 @@ def main() -> None:
         f"embedded data; {facts}, torch {version('torch')}, torchvision {version('torchvision')}. "
         "Intervals: 95 %, over videos or clips. As one page: [report.html](report.html).",
         "## Which claims of the paper hold",
-        ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-        + " ([claims.csv](claims.csv)). A claim that is not run needs a chapter that does not exist yet.",
+        f"{verdicts(claims)} All of it: [claims.csv](claims.csv).",
         markdown(claims[claims["verdict"] != "not run"].drop(columns=["claim"])),
         "## Table 3",
         markdown(table3),
@@ -67,6 +84,8 @@ def main() -> None:
         markdown(times),
     ]
     (OUT / "README.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (ROOT / "README.md").write_text(with_verdicts(readme, claims), encoding="utf-8")
 
 
 if __name__ == "__main__":

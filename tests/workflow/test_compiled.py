@@ -5,12 +5,13 @@ import re
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
 from packaging.requirements import Requirement
 
-from workflow import compile_dvc, compile_schema
+from workflow import compile_dvc, compile_schema, reference
 
 #: Names of packages that conda-forge calls differently.
 CONDA_NAMES = {"torch": "pytorch", "opencv-python": "py-opencv"}
@@ -32,6 +33,13 @@ def test_dvc_yaml_is_compiled_from_the_snakefile(scenario: Path, request: pytest
 
 def test_schema_is_compiled_from_the_models(request: pytest.FixtureRequest) -> None:
     same(compile_schema.PATH, compile_schema.compiled(), request.config.getoption("--fix", default=False))
+
+
+def test_the_readme_counts_the_verdicts_of_the_reference_run(request: pytest.FixtureRequest) -> None:
+    path, claims = ROOT / "README.md", pd.read_csv(ROOT / "docs/reference/claims.csv")
+    compiled = reference.with_verdicts(path.read_text(encoding="utf-8"), claims)
+    assert f"Of the {len(claims)} claims" in compiled  # its marks are there
+    same(path, compiled, request.config.getoption("--fix", default=False))
 
 
 def test_every_key_must_be_written_and_is_explained() -> None:

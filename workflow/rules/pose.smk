@@ -1,6 +1,7 @@
 """Poses over time gaps: predictions of both networks, PoseTrack's mAP per joint and δ (§5, §6.1).
 
-INPUTS: data/datasets/posetrack18.csv, data/pairs/posetrack18_val.parquet, results/pretrain/{single_frame,dimofs}.safetensors.
+INPUTS: data/datasets/posetrack18.csv, data/pairs/posetrack18_val.parquet and
+results/pretrain/{single_frame,dimofs}.safetensors.
 OUTPUTS: results/pose/{single_frame,dimofs}.parquet, one row a detected person; results/pose/average_precision.csv and
 differences.csv, the numbers behind Table 1 and Figure 6.
 """
