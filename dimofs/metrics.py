@@ -1,9 +1,10 @@
-"""The rules of the two average precisions: pose mAP as poseval counts it and frame-mAP as ACT counts it. Numpy only.
+"""The rules of the metrics: pose mAP as poseval counts it, frame-mAP as ACT counts it, top-1 of dives. Numpy only.
 
-Both judge every detection inside its own frame, rank the judged detections of the whole test set by score and take an
-area under the precision-recall curve, in percent. They differ in the area: poseval (Table 1, Figure 6) takes the
-monotone envelope of precision, ACT (Table 3, Figure 7) the trapezoids under the raw curve. On the same detections the
-choice of area and pixel convention alone moves a frame-mAP by 1.5 points, so neither rule is a matter of taste.
+Both average precisions judge every detection inside its own frame, rank the judged detections of the whole test set by
+score and take an area under the precision-recall curve, in percent. They differ in the area: poseval (Table 1, Figure
+6) takes the monotone envelope of precision, ACT (Table 3, Figure 7) the trapezoids under the raw curve. On the same
+detections the choice of area and pixel convention alone moves a frame-mAP by 1.5 points, so neither rule is a matter of
+taste.
 
 Equal scores keep the order in which the detections were given (stable sort), so results do not depend on the machine.
 Boxes are (x1, y1, x2, y2) with continuous edges. A box that covers the pixels 3..7 has the width 8 − 3 = 5 here and
@@ -114,6 +115,14 @@ class PredictedPoses:
     present: Flags  #: (P, 15), at least one true in every row
     score: Floats  #: (P,) the person's box score, which Detect-and-Track exports for each joint
     source: Integers  #: (P,) which of the detections given this is
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The videos of each class of a test set, counted by group: what belongs together when videos are resampled."""
+
+    correct: Integers  #: (V, C) videos of a class that were recognised
+    total: Integers  #: (V, C) videos of a class
 
 
 @dataclass(frozen=True)
@@ -303,6 +312,36 @@ def class_ap(ranking: Ranking, rules: FrameMapRules = ACT) -> float:
     """AP of one action class, percent; NaN for a class without annotations, unless the rules give it 0."""
     ap = envelope_ap(ranking, _NO_ABSENT_JOINTS) if rules.envelope else trapezoid_ap(ranking)
     return 0.0 if rules.absent_class_is_zero and np.isnan(ap) else ap
+
+
+def count_recognised(predicted: ArrayLike, label: ArrayLike, group: ArrayLike, classes: int) -> Recognised:
+    """Count the videos (N,) whose predicted class is their label.
+
+    group: index of what each video is drawn with in a bootstrap: itself, or the recording that it was cut from.
+    """
+    guess, truth, where = (np.asarray(values, np.int64).reshape(-1) for values in (predicted, label, group))
+    total = np.zeros((1 + where.max(initial=-1), classes), np.int64)
+    correct = np.zeros_like(total)
+    np.add.at(total, (where, truth), 1)
+    np.add.at(correct, (where, truth), guess == truth)
+    return Recognised(correct, total)
+
+
+def top1(correct: ArrayLike, total: ArrayLike) -> Floats:
+    """Top-1 accuracy from counts (…, C), percent: of all videos, mean over the classes, then each class, (…, 2 + C).
+
+    Papers print either of the first two, which differ by many points on Diving48. A class without videos has none (NaN)
+    and leaves the mean: class 30 of Diving48 V2 is in neither split.
+    """
+    found, there = np.asarray(correct, np.float64), np.asarray(total, np.float64)
+    by_class = ratio(found, there)
+    overall = ratio(found.sum(axis=-1), there.sum(axis=-1))
+    return 100 * np.concatenate([overall[..., None], mean_of_defined(by_class)[..., None], by_class], axis=-1)
+
+
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """Quotients of counts (…); NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
 def mean_of_defined(values: Floats) -> Floats:

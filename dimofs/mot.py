@@ -13,7 +13,17 @@ import motmetrics
 import numpy as np
 from motmetrics import lap
 
-from dimofs.metrics import POSE_JOINTS, POSEVAL, Floats, Integers, PoseRules, PredictedPoses, TruePoses, joint_distances
+from dimofs.metrics import (
+    POSE_JOINTS,
+    POSEVAL,
+    Floats,
+    Integers,
+    PoseRules,
+    PredictedPoses,
+    TruePoses,
+    joint_distances,
+    ratio,
+)
 
 #: The last axis of the counts. `distance` is in head sizes, over the matched pairs.
 COUNTS = ("objects", "misses", "switches", "false_positives", "distance")
@@ -66,10 +76,10 @@ def tracking_metrics(counts: Floats) -> dict[str, Floats]:
     objects, misses, switches, false_positives, distance = np.moveaxis(counts, -1, 0)
     matches = objects - misses
     return {
-        "mota": 100 * (1 - _ratio(misses + switches + false_positives, objects)),
-        "motp": np.where(matches > 0, 100 * (1 - _ratio(distance, matches)), 0.0),
-        "precision": 100 * _ratio(matches, matches + false_positives),
-        "recall": 100 * _ratio(matches, objects),
+        "mota": 100 * (1 - ratio(misses + switches + false_positives, objects)),
+        "motp": np.where(matches > 0, 100 * (1 - ratio(distance, matches)), 0.0),
+        "precision": 100 * ratio(matches, matches + false_positives),
+        "recall": 100 * ratio(matches, objects),
     }
 
 
@@ -113,7 +123,3 @@ def _counts(accumulator: motmetrics.MOTAccumulator, rules: PoseRules) -> Floats:
         ],
         axis=-1,
     )
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)

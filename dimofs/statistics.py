@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import sparse
 
-from dimofs.metrics import ACT, POSEVAL, Floats, FrameMapRules, PoseRules, Ranking
+from dimofs.metrics import ACT, POSEVAL, Floats, FrameMapRules, PoseRules, Ranking, Recognised, top1
 
 _CELLS = 2**16  # runs × resamples at a time, so that the arrays stay in the cache
 
@@ -86,6 +86,13 @@ def resampled_class_ap(ranking: Ranking, weights: Floats, rules: FrameMapRules =
     else:
         ap = resampled_trapezoid_ap(ranking, weights)
     return np.nan_to_num(ap) if rules.absent_class_is_zero else ap
+
+
+def resampled_top1(recognised: Recognised, weights: Floats) -> Floats:
+    """`metrics.top1` of every resample (R, V), shape (R, 2 + C); a class that was not drawn leaves its mean."""
+    columns = np.ascontiguousarray(weights.T)
+    counts = (recognised.correct, recognised.total)
+    return top1(*(np.asarray(sparse.csr_array(part.T) @ columns).T for part in counts))
 
 
 def _percent(

@@ -12,6 +12,7 @@ from dimofs.metrics import (
     PoseRules,
     box_iou,
     class_ap,
+    count_recognised,
     envelope_ap,
     joint_distances,
     match_boxes,
@@ -22,6 +23,7 @@ from dimofs.metrics import (
     rank,
     rank_joints,
     strictly_inside,
+    top1,
     trapezoid_ap,
     true_poses,
     without_unannotated_joints,
@@ -456,3 +458,33 @@ def test_joints_that_are_not_exported_do_not_count():
     found = predicted(*missing)
     assert found.source.tolist() == [0, 2]
     assert found.present.sum(axis=1).tolist() == [14, 15]
+
+
+class TestTop1:
+    def test_by_hand(self):
+        """Class 0: 3 of 4; class 1: none of 1; class 2: nobody; class 3: 1 of 1. So 4 of 6, mean (75 + 0 + 100) / 3."""
+        label, predicted = [0, 0, 1, 0, 0, 3], [0, 2, 0, 0, 0, 3]
+        recognised = count_recognised(predicted, label, [0, 0, 0, 1, 1, 1], classes=4)
+        assert recognised.total.tolist() == [[2, 1, 0, 0], [2, 0, 0, 1]]
+        assert recognised.correct.tolist() == [[1, 0, 0, 0], [2, 0, 0, 1]]
+        expected = [400 / 6, 175 / 3, 75, 0, np.nan, 100]
+        np.testing.assert_allclose(top1(recognised.correct.sum(axis=0), recognised.total.sum(axis=0)), expected)
+
+    def test_nothing(self):
+        recognised = count_recognised([], [], [], classes=3)
+        assert np.isnan(top1(recognised.correct.sum(axis=0), recognised.total.sum(axis=0))).all()
+
+    @given(data=st.data(), size=st.integers(1, 30), groups=st.integers(1, 5))
+    def test_counts_of_groups_add_up_and_the_grouping_does_not_matter(self, data, size, groups):
+        def some(most):
+            return data.draw(st.lists(st.integers(0, most), min_size=size, max_size=size))
+
+        predicted, label, group = some(4), some(4), some(groups)
+        grouped, single = (count_recognised(predicted, label, each, 5) for each in (group, range(size)))
+        values = [top1(counts.correct.sum(axis=0), counts.total.sum(axis=0)) for counts in (grouped, single)]
+        np.testing.assert_array_equal(*values)
+        assert values[0][0] == pytest.approx(100 * np.mean(np.equal(predicted, label)))
+        for c in {*label}:
+            of_class = np.equal(label, c)
+            assert values[0][2 + c] == pytest.approx(100 * np.mean(np.asarray(predicted)[of_class] == c))
+        assert np.nanmin(values[0][2:]) - 1e-9 <= values[0][1] <= np.nanmax(values[0][2:]) + 1e-9

@@ -4,12 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dimofs import statistics
-from dimofs.metrics import FrameMapRules, Ranking, class_ap, envelope_ap, trapezoid_ap
+from dimofs.metrics import FrameMapRules, Ranking, class_ap, count_recognised, envelope_ap, top1, trapezoid_ap
 from dimofs.statistics import (
     percentile_interval,
     resample_weights,
     resampled_class_ap,
     resampled_envelope_ap,
+    resampled_top1,
     resampled_trapezoid_ap,
 )
 
@@ -167,3 +168,29 @@ def test_a_resampled_class_is_the_class_of_the_resampled_test_set(rules, ranking
     weights = resample_weights(len(ranking.positives), 5, seed)
     expected = [class_ap(repeated(ranking, row), rules) for row in weights]
     np.testing.assert_allclose(resampled_class_ap(ranking, weights, rules), expected, atol=1e-9)
+
+
+@given(data=st.data(), size=st.integers(1, 20), seed=st.integers(0, 99))
+def test_resampled_top1_is_that_of_the_resampled_test_set(data, size, seed):
+    def some(most):
+        return np.array(data.draw(st.lists(st.integers(0, most), min_size=size, max_size=size)))
+
+    predicted, label, group = some(3), some(3), some(4)
+    recognised = count_recognised(predicted, label, group, 4)
+    weights = resample_weights(len(recognised.total), 5, seed)
+    for row, found in zip(weights, resampled_top1(recognised, weights), strict=True):
+        again = np.repeat(np.arange(size), row[group].astype(int))
+        counts = count_recognised(predicted[again], label[again], np.zeros(len(again)), 4)
+        np.testing.assert_allclose(found, top1(counts.correct.sum(axis=0), counts.total.sum(axis=0)))
+
+
+def test_the_interval_of_top1_covers_what_was_measured():
+    random = np.random.default_rng(0)
+    label = random.integers(0, 4, 400)
+    predicted = np.where(random.random(400) < 0.6, label, random.integers(0, 4, 400))
+    recognised = count_recognised(predicted, label, np.arange(400) // 4, 4)
+    low, high = percentile_interval(resampled_top1(recognised, resample_weights(100, 2000, 0)), 0.95)
+    value = top1(recognised.correct.sum(axis=0), recognised.total.sum(axis=0))
+    assert ((low < value) & (value < high)).all()
+    # 400 dives at 70 %: the standard error is 2.3 points
+    assert high[0] - low[0] == pytest.approx(2 * 1.96 * 2.3, rel=0.2)
