@@ -273,6 +273,8 @@ def tracking_submit(
     if operating_point not in points or linker not in dict(settings.tracking.linkers):
         raise ConfigError(f"{config}: tracking has no linker {linker!r} or no operating point {operating_point!r}")
     table = pd.read_parquet(tracks)
+    if not {"linker", "operating_point"} <= {*table}:
+        raise ConfigError(f"{tracks}: holds no tracks; give a table of `dimofs tracking link`")
     chosen = table[(table["linker"] == linker) & (table["operating_point"] == operating_point)]
     write_submission(chosen, annotations, out, points[operating_point].joint_score, settings.pose.neck)
 
@@ -415,6 +417,8 @@ def actions_submit(
 
     clips = _read("jhmdb", load_config(config), dataset)
     table = pd.read_parquet(detections)
+    if "delta" not in table:
+        raise ConfigError(f"{detections}: holds no detections; give a table of `dimofs actions predict`")
     if delta not in {*table["delta"]}:
         there = ", ".join(map(str, sorted({*table["delta"]})))
         raise ConfigError(f"{detections}: holds nothing at δ = {delta}; give one of {there}")

@@ -74,12 +74,13 @@ def _clip(name: str, part: str, tubes: "dict[int, list[_Array]]", length: int, s
         raise ValueError("a tube must be (n, 5) finite numbers")
     if not 0 < length <= _LONGEST:
         raise ValueError(f"a clip must have 1 to {_LONGEST} frames")
-    if rows[:, 0].min() < 1 or rows[:, 0].max() > length or len(set(rows[:, 0])) < len(rows):
+    numbers = rows[:, 0]
+    if numbers.min() < 1 or numbers.max() > length or (numbers % 1).any() or len(set(numbers)) < len(rows):
         raise ValueError("the frames of a tube must be from 1 to nframes, each once")
-    if JHMDB_CLASSES[label] != name.partition("/")[0]:
+    if not 0 <= label < len(JHMDB_CLASSES) or JHMDB_CLASSES[label] != name.partition("/")[0]:
         raise ValueError("a tube must have the class of its clip")
     boxes = np.full((length, 4), np.nan, np.float32)
-    boxes[rows[:, 0].astype(int) - 1] = rows[:, 1:] + (0, 0, 1, 1)  # inclusive pixels to edges
+    boxes[numbers.astype(int) - 1] = rows[:, 1:] + (0, 0, 1, 1)  # inclusive pixels to edges
     return ActClip(name, part, int(label), (int(height), int(width)), boxes)
 
 

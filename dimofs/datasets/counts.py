@@ -55,7 +55,8 @@ def check_counts(root: Path, dataset: str, partial: bool) -> Account:
                 [
                     f"{root}: is not the whole of {dataset}",
                     *[f"  {line}" for line in account.lines],
-                    "  Complete the archives, or accept a partial data set in the configuration",
+                    f"  Complete the archives, or accept a partial data set in the configuration; then remove {root} "
+                    "and unpack again",
                 ]
             )
         )

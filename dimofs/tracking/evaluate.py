@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dimofs.config import OperatingPoint, Paper
+from dimofs.config import Linkers, OperatingPoint, Paper
 from dimofs.datasets.annotations import annotated_poses, counts
 from dimofs.datasets.records import DatasetError, Frame, Video
 from dimofs.metrics import (
@@ -60,17 +60,18 @@ def evaluate_tracking(
     """Judge the tracks of both methods by every linker at every operating point.
 
     videos: any splits, `val` is used. single_frame, dimofs: tables of `dimofs.tracking.link.link`, one below the other,
-    with the columns linker and operating_point (a name in `points`) beside them; both methods have the same ones.
+    with the columns linker (a name of the configuration) and operating_point (a name in `points`) beside them. A way
+    without rows is one by which nobody was found.
 
     Returns two tables in percent, a row for each metric of METRICS and column of Table 2: (method, linker,
     operating_point, metric, joint, value, ci_low, ci_high, n_frames, n_videos), and the differences DiMoFs − single
     frame with paired intervals (minuend, subtrahend, linker, operating_point, metric, joint, difference, ci_low,
-    ci_high). `ap` is that of the detections that are tracked, at the operating point's thresholds (A23). Where the
-    tracks hold TABLE_1_POINT too, the metric `mota_less_ap` is the difference in MOTA less that in AP at that point:
-    whether tracking gains as much as Table 1 does.
+    ci_high). `ap` is that of the detections that are tracked, at the operating point's thresholds (A23). The metric
+    `mota_less_ap`, of differences alone, is that in MOTA less that in AP at TABLE_1_POINT: whether tracking gains as
+    much as Table 1 does.
 
-    Raises DatasetError when tracks do not belong to these videos, a track occurs twice in a frame, or the methods were
-    not linked in the same ways.
+    Raises DatasetError when tracks do not belong to these videos, were linked in a way that is not known, or hold a
+    track twice in a frame.
     """
     val = sorted((video for video in videos if video.split == "val"), key=lambda video: video.name)
     counted = [video for video in val if any(counts(frame) for frame in video.frames)]
@@ -78,13 +79,13 @@ def evaluate_tracking(
         raise DatasetError("validation videos: no frame has an annotated person, so there is nothing to judge")
     weights = resample_weights(len(counted), paper.resamples, seed)
     tables = {"single_frame": single_frame, "dimofs": dimofs}
-    ways = [_ways(table, val, points, method) for method, table in tables.items()]
-    if ways[0] != ways[1]:
-        raise DatasetError(f"single-frame tracks are linked as {ways[0]}, DiMoFs' as {ways[1]}; link both again")
+    ways = [(linker, point) for linker in Linkers.model_fields for point in points]
+    for method, table in tables.items():
+        _check(table, val, ways, method)
 
     n_frames = sum(counts(frame) for video in counted for frame in video.frames)
     values, gains = [], {}
-    for linker, point in ways[0]:
+    for linker, point in ways:
         results = {}
         for method, table in tables.items():
             chosen = table[(table["linker"] == linker) & (table["operating_point"] == point)]
@@ -95,10 +96,9 @@ def evaluate_tracking(
                 for row in _rows(results[method][metric], paper.confidence):
                     values.append((method, linker, point, metric, *row, n_frames, len(counted)))
             gains[linker, point, metric] = _less(results["dimofs"][metric], results["single_frame"][metric])
-    for linker, point in ways[0]:
-        if (linker, TABLE_1_POINT, "ap") in gains:
-            pose_gain = gains[linker, TABLE_1_POINT, "ap"]
-            gains[linker, point, "mota_less_ap"] = _less(gains[linker, point, "mota"], pose_gain)
+    for linker, point in ways:
+        mota, pose_ap = gains[linker, point, "mota"], gains[linker, TABLE_1_POINT, "ap"]
+        gains[linker, point, "mota_less_ap"] = _less(mota, pose_ap)
     differences = [
         ("dimofs", "single_frame", *key, *row) for key, gain in gains.items() for row in _rows(gain, paper.confidence)
     ]
@@ -155,10 +155,7 @@ def _tracked_frame(
     return TrackedFrame(truth, true_track, predicted, predicted_track, anybody)
 
 
-def _ways(
-    tracks: pd.DataFrame, videos: Sequence[Video], points: Mapping[str, OperatingPoint], method: str
-) -> list[tuple[str, str]]:
-    """The (linker, operating point) of a table, in its order, after checking the table."""
+def _check(tracks: pd.DataFrame, videos: Sequence[Video], ways: Sequence[tuple[str, str]], method: str) -> None:
     missing = sorted({*_COLUMNS} - {*tracks.columns})
     if missing:
         raise DatasetError(f"{method} tracks: no column {', '.join(missing)}; link again")
@@ -169,11 +166,9 @@ def _ways(
                 f"{method} tracks: {video}, frame {position} is in no validation video; "
                 "they are of another data set: predict and link again"
             )
-    found = tracks[["linker", "operating_point"]].drop_duplicates()
-    unknown = sorted({*found["operating_point"]} - {*points})
-    if unknown:
-        raise DatasetError(f"{method} tracks: unknown operating point {', '.join(unknown)}; link again")
-    return [(str(linker), str(point)) for linker, point in found.itertuples(index=False)]
+    for linker, point in tracks[["linker", "operating_point"]].drop_duplicates().itertuples(index=False):
+        if (linker, point) not in ways:
+            raise DatasetError(f"{method} tracks: unknown linker or operating point: {linker}, {point}; link again")
 
 
 def _judged(frames: Sequence[Sequence[TrackedFrame]], weights: Floats, rules: PoseRules) -> dict[str, _Result]:

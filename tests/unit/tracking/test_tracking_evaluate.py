@@ -74,8 +74,13 @@ def linked(found, linkers=("detect_and_track",), points=("filtered",)):
 
 
 def evaluate(single_frame, dimofs=None, videos=VIDEOS, rules=POSEVAL, neck="head_bottom"):
+    """Both tables, of the ways that were linked."""
     dimofs = single_frame if dimofs is None else dimofs
-    return evaluate_tracking(videos, single_frame, dimofs, POINTS, neck, PAPER, 0, rules)
+    ways = [*zip(single_frame["linker"], single_frame["operating_point"], strict=True)]
+    return tuple(
+        table[[way in ways for way in zip(table["linker"], table["operating_point"], strict=True)]]
+        for table in evaluate_tracking(videos, single_frame, dimofs, POINTS, neck, PAPER, 0, rules)
+    )
 
 
 def value(table, metric, joint="mean", method="single_frame", linker="detect_and_track", point="filtered"):
@@ -164,8 +169,17 @@ def test_the_gain_in_mota_less_that_in_ap():
     assert gain["mota_less_ap"] == pytest.approx(gain["mota"] - gain["ap"])
     assert gain["mota"] > 0
 
-    filtered_alone = linked(detections())
-    assert "mota_less_ap" not in {*evaluate(filtered_alone)[1]["metric"]}
+
+def test_a_method_may_find_nobody_at_an_operating_point():
+    """No detection of DiMoFs is as sure as the filter asks: every counted frame is a miss and a false positive."""
+    unsure = linked(detections(lambda row: row | {"score": 0.5}), points=("filtered", "unfiltered"))
+    assert {*unsure["operating_point"]} == {"unfiltered"}
+    table, differences = evaluate(linked(detections(), points=("filtered", "unfiltered")), unsure)
+    assert value(table, "mota", method="dimofs") == pytest.approx(-100)
+    assert value(table, "ap", method="dimofs") == 0
+    assert value(table, "mota", method="dimofs", point="unfiltered") == pytest.approx(100)
+    gains = differences.query("joint == 'mean' and metric == 'mota'").set_index("operating_point")["difference"]
+    assert gains["filtered"] == pytest.approx(-200)
 
 
 def test_the_interval_is_of_ratios_of_sums():
@@ -275,13 +289,11 @@ class TestErrors:
         with pytest.raises(DatasetError, match="tracks: a, frame 0: track 0 occurs twice"):
             evaluate(linked(detections()).assign(track=0))
 
-    def test_other_ways_of_linking(self):
-        with pytest.raises(DatasetError, match="link both again"):
-            evaluate(linked(detections()), linked(detections(), points=("unfiltered",)))
-
-    def test_an_unknown_operating_point(self):
-        with pytest.raises(DatasetError, match="unknown operating point best"):
+    def test_an_unknown_way_of_linking(self):
+        with pytest.raises(DatasetError, match="unknown linker or operating point: detect_and_track, best; link again"):
             evaluate(linked(detections()).assign(operating_point="best"))
+        with pytest.raises(DatasetError, match="unknown linker or operating point: greedy, filtered; link again"):
+            evaluate(linked(detections()).assign(linker="greedy"))
 
     def test_missing_columns(self):
         with pytest.raises(DatasetError, match="no column track; link again"):
