@@ -47,9 +47,11 @@ Out = Annotated[Path, typer.Option(help="file to write")]
 Table = Annotated[Path, typer.Option(help="table of an earlier chapter")]
 Checkpoint = Annotated[Path, typer.Option(help="weights (safetensors)")]
 
-#: What the tables and figures are on, said in each of them.
-POSE_DATA = "embedded data, PoseTrack18 layout"
-ACTION_DATA = "embedded data, JHMDB layout"
+#: What the tables and figures are on, said in each of them: poses and actions, by the source of the data.
+DATA = {
+    "rendered": ("embedded data, PoseTrack18 layout", "embedded data, JHMDB layout"),
+    "archives": ("PoseTrack18 val", "JHMDB"),
+}
 
 
 @datasets_app.command("render")
@@ -427,25 +429,27 @@ def actions_submit(
 
 
 @paper_app.command()
-def table1(average_precision: Table, differences: Table, out: Out) -> None:
+def table1(config: ConfigFile, average_precision: Table, differences: Table, out: Out) -> None:
     """Make Table 1: pose mAP at δ = 0."""
     import pandas as pd
 
     from dimofs.io import write_csv
     from dimofs.paper import tables
 
-    write_csv(tables.table1(pd.read_csv(average_precision), pd.read_csv(differences), POSE_DATA), out)
+    pose_data, _ = _data(config)
+    write_csv(tables.table1(pd.read_csv(average_precision), pd.read_csv(differences), pose_data), out)
 
 
 @paper_app.command()
-def table2(tracking: Table, differences: Table, out: Out) -> None:
+def table2(config: ConfigFile, tracking: Table, differences: Table, out: Out) -> None:
     """Make Table 2: MOTA per joint."""
     import pandas as pd
 
     from dimofs.io import write_csv
     from dimofs.paper import tables
 
-    write_csv(tables.table2(pd.read_csv(tracking), pd.read_csv(differences), POSE_DATA), out)
+    pose_data, _ = _data(config)
+    write_csv(tables.table2(pd.read_csv(tracking), pd.read_csv(differences), pose_data), out)
 
 
 @paper_app.command()
@@ -462,33 +466,36 @@ def table3(ablations: Ablations, columns: Table, differences: Table, out: Out, d
 
 
 @paper_app.command()
-def figure6(average_precision: Table, differences: Table, out: Out, png: Out) -> None:
+def figure6(config: ConfigFile, average_precision: Table, differences: Table, out: Out, png: Out) -> None:
     """Draw Figure 6: pose mAP over δ."""
     import pandas as pd
 
     from dimofs.paper import figures
 
-    figures.save(figures.figure6(pd.read_csv(average_precision), pd.read_csv(differences), POSE_DATA), out, png)
+    pose_data, _ = _data(config)
+    figures.save(figures.figure6(pd.read_csv(average_precision), pd.read_csv(differences), pose_data), out, png)
 
 
 @paper_app.command()
-def figure7(sweep: Table, out: Out, png: Out) -> None:
+def figure7(config: ConfigFile, sweep: Table, out: Out, png: Out) -> None:
     """Draw Figure 7: action frame-mAP over δ."""
     import pandas as pd
 
     from dimofs.paper import figures
 
-    figures.save(figures.figure7(pd.read_csv(sweep), ACTION_DATA), out, png)
+    _, action_data = _data(config)
+    figures.save(figures.figure7(pd.read_csv(sweep), action_data), out, png)
 
 
 @paper_app.command()
-def training_curves(still: Table, single_frame: Table, dimofs: Table, out: Out, png: Out) -> None:
+def training_curves(config: ConfigFile, still: Table, single_frame: Table, dimofs: Table, out: Out, png: Out) -> None:
     """Draw how the pose networks learn on unseen videos."""
     import pandas as pd
 
     from dimofs.paper import figures
 
-    figure = figures.training_curves(pd.read_csv(still), pd.read_csv(single_frame), pd.read_csv(dimofs), POSE_DATA)
+    pose_data, _ = _data(config)
+    figure = figures.training_curves(pd.read_csv(still), pd.read_csv(single_frame), pd.read_csv(dimofs), pose_data)
     figures.save(figure, out, png)
 
 
@@ -516,7 +523,12 @@ def report(
     """Write the page about a run: tables beside the paper's, figures, ledger, sample detections, what ran on what."""
     from dimofs.paper.report import write_report
 
-    write_report(results, config, benchmarks, dataset, POSE_DATA, ACTION_DATA, out)
+    write_report(results, config, benchmarks, dataset, *_data(config), out)
+
+
+def _data(config: Path) -> tuple[str, str]:
+    """Say what poses and actions are measured on."""
+    return DATA[load_config(config).datasets.source]
 
 
 def _detections(folder: Path, names: list[str]) -> "dict[str, pd.DataFrame]":

@@ -29,6 +29,7 @@ rule paper:
 rule table1:
     """Pose mAP per joint: single frame, copy and DiMoFs (Table 1)."""
     input:
+        config=ancient(CONFIG),
         average_precision="results/pose/average_precision.csv",
         differences="results/pose/differences.csv",
     output:
@@ -46,11 +47,13 @@ rule table1:
     resources:
         mem_mb=1000,
     params:
+        **settings("datasets.source"),
         **code("table1"),
     message:
         "writing Table 1"
     shell:
         "dimofs paper table1"
+        " --config {input.config:q}"
         " --average-precision {input.average_precision:q}"
         " --differences {input.differences:q}"
         " --out {output:q}"
@@ -60,6 +63,7 @@ rule table1:
 rule table2:
     """MOTA per joint: single frame and DiMoFs, by every linker at every operating point (Table 2)."""
     input:
+        config=ancient(CONFIG),
         tracking="results/tracking/metrics.csv",
         differences="results/tracking/differences.csv",
     output:
@@ -77,11 +81,13 @@ rule table2:
     resources:
         mem_mb=1000,
     params:
+        **settings("datasets.source"),
         **code("table2"),
     message:
         "writing Table 2"
     shell:
         "dimofs paper table2"
+        " --config {input.config:q}"
         " --tracking {input.tracking:q}"
         " --differences {input.differences:q}"
         " --out {output:q}"
@@ -131,6 +137,7 @@ rule table3:
 rule figure6:
     """Pose mAP against the time gap δ (Figure 6)."""
     input:
+        config=ancient(CONFIG),
         average_precision="results/pose/average_precision.csv",
         differences="results/pose/differences.csv",
     output:
@@ -149,11 +156,13 @@ rule figure6:
     resources:
         mem_mb=1000,
     params:
+        **settings("datasets.source"),
         **code("figure6"),
     message:
         "drawing Figure 6"
     shell:
         "dimofs paper figure6"
+        " --config {input.config:q}"
         " --average-precision {input.average_precision:q}"
         " --differences {input.differences:q}"
         " --out {output.pdf:q}"
@@ -164,6 +173,7 @@ rule figure6:
 rule figure7:
     """Frame-mAP against the time gap δ (Figure 7)."""
     input:
+        config=ancient(CONFIG),
         sweep="results/actions/sweep.csv",
     output:
         pdf="results/figure7.pdf",
@@ -181,11 +191,13 @@ rule figure7:
     resources:
         mem_mb=1000,
     params:
+        **settings("datasets.source"),
         **code("figure7"),
     message:
         "drawing Figure 7"
     shell:
         "dimofs paper figure7"
+        " --config {input.config:q}"
         " --sweep {input.sweep:q}"
         " --out {output.pdf:q}"
         " --png {output.png:q}"
@@ -195,6 +207,7 @@ rule figure7:
 rule training_curves:
     """Pose mAP on unseen videos over the steps of training: has the single-frame baseline stopped improving (§6.1)?"""
     input:
+        config=ancient(CONFIG),
         still="results/pretrain/still.csv",
         single_frame="results/pretrain/single_frame.csv",
         dimofs="results/pretrain/dimofs.csv",
@@ -214,11 +227,13 @@ rule training_curves:
     resources:
         mem_mb=1000,
     params:
+        **settings("datasets.source"),
         **code("training_curves"),
     message:
         "drawing the training curves"
     shell:
         "dimofs paper training-curves"
+        " --config {input.config:q}"
         " --still {input.still:q}"
         " --single-frame {input.single_frame:q}"
         " --dimofs {input.dimofs:q}"

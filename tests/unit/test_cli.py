@@ -1,0 +1,48 @@
+"""Verbs that no rule calls, and what all tables say of their data."""
+
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from dimofs.cli import DATA, app
+from dimofs.config import ConfigError, Datasets
+
+CONFIG = Path(__file__).parents[2] / "config/config.yaml"
+
+
+def run(*command: object) -> None:
+    CliRunner().invoke(app, [str(word) for word in command], catch_exceptions=False)
+
+
+def test_every_source_of_data_has_its_name() -> None:
+    assert DATA.keys() == {*get_args(Datasets.model_fields["source"].annotation)}
+
+
+@pytest.mark.parametrize(("source", "named"), [("rendered", "embedded data"), ("archives", "PoseTrack18 val")])
+def test_tables_name_the_data_that_they_are_on(tmp_path: Path, source: str, named: str) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.read_text(encoding="utf-8").replace("source: rendered", f"source: {source}"))
+    rows = [("detect_and_track", "filtered", "mota", "mean", 1.0, 0.0, 2.0)]
+    columns = ["linker", "operating_point", "metric", "joint", "value", "ci_low", "ci_high"]
+    tables = [pd.DataFrame(rows, columns=columns).assign(method=method) for method in ("single_frame", "dimofs")]
+    pd.concat(tables).to_csv(tmp_path / "tracking.csv", index=False)
+    pd.DataFrame(rows, columns=[*columns[:4], "difference", *columns[5:]]).to_csv(tmp_path / "gains.csv", index=False)
+    files = ("--tracking", tmp_path / "tracking.csv", "--differences", tmp_path / "gains.csv")
+    run("paper", "table2", "--config", config, *files, "--out", tmp_path / "table2.csv")
+    ours = pd.read_csv(tmp_path / "table2.csv").query("source != 'paper'")
+    assert len(ours) == 3
+    assert ours["source"].str.startswith(named).all()
+
+
+def test_a_table_that_is_none_of_tracks_is_named(tmp_path: Path) -> None:
+    table = tmp_path / "poses.parquet"
+    pd.DataFrame({"video": ["a"]}).to_parquet(table)
+    where = ("--annotations", tmp_path, "--out", tmp_path / "out")
+    way = ("--linker", "keypoints", "--operating-point", "filtered")
+    with pytest.raises(ConfigError, match=r"poses\.parquet: holds no tracks; give a table of `dimofs tracking link`"):
+        run("tracking", "submit", "--config", CONFIG, "--tracks", table, *way, *where)
+    with pytest.raises(ConfigError, match="no linker 'greedy'"):
+        run("tracking", "submit", "--config", CONFIG, "--tracks", table, "--linker", "greedy", *way[2:], *where)
