@@ -31,7 +31,8 @@ def evaluate_columns(
     detections: per training of the ablations a table with columns video, frame, delta (0 for a network without pairs),
     label, score, box (4 numbers, x1 y1 x2 y2, pixels). Returns, in percent, (column, training, delta, map, ci_low,
     ci_high, n_frames) and (minuend, subtrahend, paper_difference, difference, ci_low, ci_high) for PAPER_DIFFERENCES;
-    where a column has a second reading, `3 (frozen)` beside `3`, the same differences again with it.
+    where a column has a second reading, `3 (frozen)` beside `3`, the same differences again with it. rules: ACT's
+    conventions or others, for values and intervals alike.
 
     Raises DatasetError when detections are missing or do not belong to the test clips.
     """

@@ -48,7 +48,7 @@ def sample_detections(videos: Sequence[Video], detections: pd.DataFrame, count: 
 
 
 def _frame_a(video: Video, delta: int) -> int | None:
-    candidates = [a for a, frame in enumerate(video.frames) if frame.people and a + delta < len(video.frames)]
+    candidates = [a for a, frame in enumerate(video.frames) if frame.people and 0 <= a + delta < len(video.frames)]
     return min(candidates, key=lambda a: abs(a - len(video.frames) // 2), default=None)
 
 

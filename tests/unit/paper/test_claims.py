@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from dimofs.actions.ablations import read_columns
 from dimofs.actions.evaluate import evaluate_columns, evaluate_sweep
-from dimofs.config import ConfigError, Paper
+from dimofs.config import ConfigError, Paper, load_config
 from dimofs.datasets.records import JHMDB_JOINTS, POSETRACK_JOINTS, DatasetError, Frame, Person, Video
 from dimofs.metrics import POSE_COLUMNS
 from dimofs.paper.claims import COLUMNS, Claim, check_claims, in_words, judge_claims, paper_claims, read_tables
 from dimofs.paper.reference import paper_value
 from dimofs.pose.evaluate import evaluate_pose
+from dimofs.tracking.evaluate import evaluate_tracking
+from dimofs.tracking.link import link
 
 
 def claim(test=None, paper=2.2, row=None, **changes):
@@ -254,6 +256,14 @@ def test_the_chapters_that_exist_make_every_row_that_claims_name(tmp_path):
     single = found[found["delta"] == 0]
     _, pose = evaluate_pose([val], pairs(val, (-10, 0, 10)), single, found, "shoulders", settings, 0)
 
+    chapter = load_config(Path(__file__).parents[3] / "config" / "config.yaml").tracking
+    everywhere = single.assign(box=[np.array([0, 0, 9, 9.0])] * len(single), joint_scores=[np.zeros(17)] * len(single))
+    point = chapter.operating_points.unfiltered
+    linked = link(everywhere, chapter.linkers.detect_and_track, point)
+    linked = linked.assign(linker="detect_and_track", operating_point="unfiltered")
+    points = dict(chapter.operating_points)
+    _, tracking = evaluate_tracking([val], linked, linked, points, "shoulders", settings, 0)
+
     deltas = range(0, 41, 2)
     boxes = pairs(clip, deltas).rename(columns={"frame_a": "frame"})
     boxes = boxes.assign(score=0.5, label=0, box=[np.array([0, 0, 9, 9.0])] * len(boxes))
@@ -262,11 +272,16 @@ def test_the_chapters_that_exist_make_every_row_that_claims_name(tmp_path):
     _, columns = evaluate_columns([clip], ablations, trainings, settings, 0)
     _, sweep = evaluate_sweep([clip], pairs(clip, deltas), {"dimofs": boxes}, settings, 0)
 
-    written = {"pose/differences.csv": pose, "actions/differences.csv": columns, "actions/sweep_differences.csv": sweep}
+    written = {
+        "pose/differences.csv": pose,
+        "tracking/differences.csv": tracking,
+        "actions/differences.csv": columns,
+        "actions/sweep_differences.csv": sweep,
+    }
     for name, table in written.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         table.to_csv(tmp_path / name, index=False)
     ledger = judge_claims(paper_claims(), read_tables(tmp_path, [tmp_path / name for name in written]))
     named = {claim.id for claim in paper_claims() if claim.measured.table in written}
-    assert len(named) == 17
+    assert len(named) == 20
     assert set(ledger.loc[ledger["verdict"] != "not run", "claim"]) == named

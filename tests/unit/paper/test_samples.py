@@ -72,6 +72,12 @@ def test_frame_a_is_labelled_and_has_a_frame_b(tmp_path):
     assert [(sample.video, sample.frame_a) for sample in samples] == [("a", 1)]
 
 
+def test_where_all_gaps_lead_backwards_frame_b_is_in_the_video_too(tmp_path):
+    videos = [make_video(tmp_path, "a", (0, 1, 8)), make_video(tmp_path, "b", (3,))]
+    samples = sample_detections(videos, detections(("a", 8, -4, 0.9, 60)), 4)
+    assert [(sample.video, sample.frame_a, sample.frame_b) for sample in samples] == [("a", 8, 4)]
+
+
 def test_videos_are_spread(tmp_path):
     videos = [make_video(tmp_path, str(v), range(12)) for v in range(7)]
     found = detections(("0", 6, 4, 0.9, 60))
