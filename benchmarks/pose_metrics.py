@@ -60,7 +60,7 @@ def timed(what: str, action: Callable[[], Result], scale: float = 1.0) -> Result
 
 def judge(videos: list[Video], tracks: pd.DataFrame) -> tuple[list[list[TrackedFrame]], np.ndarray, np.ndarray]:
     """Frames, AP of each column, and counts of each video."""
-    frames = tracked_frames(videos, tracks, 1.95, "shoulders")
+    frames = tracked_frames(videos, tracks, 1.95, "shoulders", "joint")
     rankings = rank_joints(((v, one.truth, one.predicted) for v, all_of in enumerate(frames) for one in all_of), VIDEOS)
     ap = pose_columns(np.array([envelope_ap(ranking) for ranking in rankings]))
     return frames, ap, np.stack([count_events(of_video) for of_video in frames])

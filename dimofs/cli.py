@@ -187,6 +187,7 @@ def pose_evaluate(
         pd.read_parquet(single_frame),
         pd.read_parquet(dimofs),
         settings.pose.neck,
+        settings.pose.ranked_by,
         settings.paper,
         settings.seed,
     )
@@ -249,6 +250,7 @@ def tracking_evaluate(
         pd.read_parquet(dimofs),
         dict(settings.tracking.operating_points),
         settings.pose.neck,
+        settings.pose.ranked_by,
         settings.paper,
         settings.seed,
     )
@@ -278,7 +280,9 @@ def tracking_submit(
     if not {"linker", "operating_point"} <= {*table}:
         raise ConfigError(f"{tracks}: holds no tracks; give a table of `dimofs tracking link`")
     chosen = table[(table["linker"] == linker) & (table["operating_point"] == operating_point)]
-    write_submission(chosen, annotations, out, points[operating_point].joint_score, settings.pose.neck)
+    write_submission(
+        chosen, annotations, out, points[operating_point].joint_score, settings.pose.neck, settings.pose.ranked_by
+    )
 
 
 @actions_app.command("train")

@@ -161,6 +161,9 @@ class Pose(Section):
     """Chapter `pose` (§5, §6.1): the δ-sweep on PoseTrack."""
 
     neck: Literal["shoulders", "head_bottom"] = Field(description="what is exported as the neck (A21)")
+    ranked_by: Literal["joint", "person"] = Field(
+        description="a joint's score: its own, or its person's box score alone"
+    )
     batch_size: int = Field(ge=1, description="pairs a forward pass")
     threads: int = Field(ge=1, description="CPU threads of torch")
 
@@ -212,6 +215,9 @@ class Actions(Section):
     """Chapter `actions` (§5.1, §6.2): the two-branch localiser, its ablations and δ-sweep on JHMDB."""
 
     training: Training = Field(description="shared by every column of Table 3")
+    train_detector: bool = Field(
+        description="whether backbone and RPN learn from the actions, too; an inflated backbone always does (A27)"
+    )
     augmentation: Augmentation
     mlp_features: int = Field(ge=8, description="width of the appearance and the motion MLP; 1024 in the paper")
     scale_offsets_by_stride: bool = Field(

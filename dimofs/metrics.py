@@ -27,6 +27,8 @@ IOU_THRESHOLD = 0.5
 
 #: What is exported as the neck (A21).
 Neck = Literal["shoulders", "head_bottom"]
+#: Whose score ranks a joint: its own, or its person's as Detect-and-Track exports it.
+RankedBy = Literal["joint", "person"]
 
 #: The 15 evaluated joints (A20): the slots of PoseTrack18 without the ears; `neck` is the slot head_bottom.
 POSE_JOINTS = (
@@ -113,7 +115,7 @@ class PredictedPoses:
 
     joints: Floats  #: (P, 15, 2) x y, pixels
     present: Flags  #: (P, 15), at least one true in every row
-    score: Floats  #: (P,) the person's box score, which Detect-and-Track exports for each joint
+    score: Floats  #: (P, 15), by which poseval ranks each joint
     source: Integers  #: (P,) which of the detections given this is
 
 
@@ -150,10 +152,23 @@ def true_poses(
     return TruePoses(points[kept], counted[kept], HEAD_SIZE * diagonal[kept], np.flatnonzero(kept))
 
 
+def exported_scores(person: ArrayLike, logits: ArrayLike, ranked_by: RankedBy, neck: Neck) -> Floats:
+    """The score (P, 17) that is exported for each joint, from box scores (P,) and heat map logits (P, 17).
+
+    A joint's own score is box score × σ(logit); the neck between the shoulders (A21) has the mean of their logits.
+    """
+    boxes, values = np.asarray(person, np.float64).reshape(-1, 1), np.array(logits, np.float64).reshape(-1, 17)
+    if ranked_by == "person":
+        return np.repeat(boxes, 17, axis=1)
+    if neck == "shoulders":
+        values[:, 1] = values[:, 5:7].mean(axis=1)
+    return boxes / (1 + np.exp(-values))
+
+
 def predicted_poses(joints: ArrayLike, score: ArrayLike, regions: Sequence[ArrayLike], neck: Neck) -> PredictedPoses:
     """Prepare a frame's detections as the official exporters do (A20, A21), by the same ignore rule as `true_poses`.
 
-    joints (P, 17, 2) pixels in PoseTrack18 order, NaN where a joint is not exported; score (P,). With neck =
+    joints (P, 17, 2) pixels in PoseTrack18 order, NaN where a joint is not exported; score (P, 17). With neck =
     "shoulders" the predicted head_bottom is replaced by the midpoint of the two shoulders (A21).
     """
     points = np.asarray(joints, np.float64).reshape(-1, 17, 2)[:, _SLOTS]
@@ -161,7 +176,7 @@ def predicted_poses(joints: ArrayLike, score: ArrayLike, regions: Sequence[Array
         points[:, _NECK] = points[:, _SHOULDERS].mean(axis=1)
     present = ~_ignored(points, regions) & ~np.isnan(points).any(axis=-1)
     kept = present.any(axis=1)
-    scores = np.asarray(score, np.float64).reshape(-1)
+    scores = np.asarray(score, np.float64).reshape(-1, 17)[:, _SLOTS]
     return PredictedPoses(points[kept], present[kept], scores[kept], np.flatnonzero(kept))
 
 
@@ -221,7 +236,7 @@ def rank_joints(frames: Iterable[tuple[int, TruePoses, PredictedPoses]], videos:
     """
     positives = np.zeros((videos, 15), np.int64)
     correct, present = [np.zeros((0, 15), bool)], [np.zeros((0, 15), bool)]
-    score, video = [np.zeros(0)], [np.zeros(0, np.int64)]
+    score, video = [np.zeros((0, 15))], [np.zeros(0, np.int64)]
     for index, truth, predicted in frames:
         positives[index] += truth.labelled.sum(axis=0)
         correct.append(match_poses(truth, predicted))
@@ -230,7 +245,7 @@ def rank_joints(frames: Iterable[tuple[int, TruePoses, PredictedPoses]], videos:
         video.append(np.full(len(predicted.score), index))
     right, there, scores, where = (np.concatenate(parts) for parts in (correct, present, score, video))
     return [
-        rank(scores[there[:, j]], right[there[:, j], j], where[there[:, j]], positives[:, j])
+        rank(scores[there[:, j], j], right[there[:, j], j], where[there[:, j]], positives[:, j])
         for j in range(len(POSE_JOINTS))
     ]
 

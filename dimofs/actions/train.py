@@ -21,7 +21,7 @@ def build_localizer(config: Config, plan: ActionTraining, initial: Path | None) 
     """Build a localiser; `initial` names the pose checkpoint it starts from (A27), None leaves it random.
 
     Backbone and RPN come from the checkpoint, the offset predictors too where the checkpoint is a DiMoFs model;
-    elsewhere they start at zero. The MLPs are new in every column.
+    elsewhere they start at zero. The MLPs are new in every column. What does not learn needs no gradient.
     """
     network = ActionLocalizer(
         config.model, config.actions, len(JHMDB_CLASSES), motion=plan.motion, inflated=plan.inflated_3d
@@ -29,6 +29,8 @@ def build_localizer(config: Config, plan: ActionTraining, initial: Path | None) 
     if initial is not None:
         offsets = ("offsets.",) if plan.motion == "offsets" and plan.initial_weights == "dimofs" else ()
         start_from(network, initial, parts=("backbone.", "rpn.", *offsets))
+    network.rpn.requires_grad_(config.actions.train_detector)
+    network.backbone.requires_grad_(config.actions.train_detector or plan.inflated_3d)
     if plan.inflated_3d:
         inflate(network.backbone)
     if network.offsets is not None and not plan.train_offsets:

@@ -83,7 +83,7 @@ class ActionLocalizer(nn.Module):
     def losses(
         self, frames: tuple[Tensor, ...], flow: list[Tensor] | None, sizes: Sizes, targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        """Compute the four losses of Frame A's boxes and classes.
+        """Compute the losses of Frame A's boxes and classes, and of its proposals where the RPN learns.
 
         frames: (A, B) for offsets, (A,) beside a flow, (A, previous, next) inflated; each (N, 3, H, W) RGB in [0, 1].
         flow: with motion "flow", per scale (N, 2, H, W).
@@ -98,7 +98,7 @@ class ActionLocalizer(nn.Module):
         proposals, rpn_losses = self.rpn(image_list(features, sizes), levels, targets)
         levels |= dict(zip(MOTION_LEVELS, motion, strict=False))
         _, roi_losses = self.roi_heads(levels, proposals, sizes, targets)
-        return {**rpn_losses, **roi_losses}
+        return {**{name: loss for name, loss in rpn_losses.items() if loss.requires_grad}, **roi_losses}
 
     def propose(self, features: list[Tensor], sizes: Sizes) -> tuple[list[Tensor], list[Tensor]]:
         """Compute what all δ of a Frame A share: per frame, proposals (R, 4) and the appearance MLP's output (R, F)."""

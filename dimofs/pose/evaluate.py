@@ -19,8 +19,10 @@ from dimofs.metrics import (
     Floats,
     Neck,
     PredictedPoses,
+    RankedBy,
     TruePoses,
     envelope_ap,
+    exported_scores,
     mean_of_defined,
     pose_columns,
     predicted_poses,
@@ -32,10 +34,10 @@ from dimofs.statistics import percentile_interval, resample_weights, resampled_e
 FrameKey = tuple[str, int]
 #: Where people were detected: video, position of the frame (of Frame A for a pair), δ.
 Key = tuple[str, int, int]
-#: The people of one frame or pair: joints (P, 17, 2) and scores (P,).
+#: The people of one frame or pair: joints (P, 17, 2) and scores (P, 17).
 Detections = tuple[Floats, Floats]
 
-_NOBODY: Detections = (np.zeros((0, 17, 2)), np.zeros(0))
+_NOBODY: Detections = (np.zeros((0, 17, 2)), np.zeros((0, 17)))
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def evaluate_pose(
     single_frame: pd.DataFrame,
     dimofs: pd.DataFrame,
     neck: Neck,
+    ranked_by: RankedBy,
     paper: Paper,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -70,8 +73,7 @@ def evaluate_pose(
 
     videos: any splits, `val` is used. pairs: columns split, video, frame_a, frame_b, delta. single_frame: detections on
     the validation frames (delta 0); dimofs: detections of the validation pairs (frame = Frame A); both with columns
-    video, frame, delta, score and joints (34 numbers: the 17 PoseTrack18 slots, x y, pixels). A person's box score
-    ranks all their joints, as Detect-and-Track exports it.
+    video, frame, delta, score, joints (34 numbers: the 17 PoseTrack18 slots, x y, pixels) and joint_scores (17 logits).
 
     Only labelled frames with an annotated person count. Returns two tables in percent, one row for each column of
     Table 1: (method, delta, joint, ap, ci_low, ci_high, n_frames, n_videos), and paired differences (minuend,
@@ -82,7 +84,8 @@ def evaluate_pose(
     """
     frames = _val_frames(videos)
     gaps = _pairs_by_delta(pairs, frames)
-    on_frame, on_pair = _by_key(single_frame, "single-frame"), _by_key(dimofs, "DiMoFs")
+    on_frame = _by_key(single_frame, "single-frame", ranked_by, neck)
+    on_pair = _by_key(dimofs, "DiMoFs", ranked_by, neck)
     _require_known(on_frame, {(*key, 0) for key in frames}, "single-frame")
     _require_known(on_pair, {(video, a, delta) for delta in gaps for video, a, _ in gaps[delta]}, "DiMoFs")
 
@@ -107,10 +110,11 @@ def evaluate_pose(
 def mean_ap(videos: Sequence[Video], pairs: pd.DataFrame, detections: pd.DataFrame) -> float:
     """Mean AP over the 15 joints, percent, of `detections` on the Frames A of validation pairs at δ = 0.
 
-    Arguments as in `evaluate_pose`; the neck is the shoulders' middle (A21), and there is no interval.
+    Arguments as in `evaluate_pose`; the neck is the shoulders' middle (A21), joints have their own scores, and there is
+    no interval.
     """
     frames = _val_frames(videos)
-    found = _by_key(detections, "validation")
+    found = _by_key(detections, "validation", "joint", "shoulders")
     targets = _targets({(video, a): frames[video, a] for video, a, _ in _pairs_by_delta(pairs, frames)[0]})
     judged = _judged(targets, found, ((frame, (*frame, 0)) for frame in targets), "shoulders")
     rankings = rank_joints(judged, 1 + max(target.video for target in targets.values()))
@@ -150,8 +154,8 @@ def _pairs_by_delta(pairs: pd.DataFrame, frames: Mapping[FrameKey, Frame]) -> di
     }
 
 
-def _by_key(detections: pd.DataFrame, name: str) -> dict[Key, Detections]:
-    missing = {"video", "frame", "delta", "score", "joints"} - set(detections.columns)
+def _by_key(detections: pd.DataFrame, name: str, ranked_by: RankedBy, neck: Neck) -> dict[Key, Detections]:
+    missing = {"video", "frame", "delta", "score", "joints", "joint_scores"} - set(detections.columns)
     if missing:
         raise DatasetError(f"{name} detections: no column {', '.join(sorted(missing))}; predict again")
     rows: dict[Key, list[int]] = {}
@@ -159,7 +163,7 @@ def _by_key(detections: pd.DataFrame, name: str) -> dict[Key, Detections]:
     for row, (video, frame, delta) in enumerate(keys):
         rows.setdefault((str(video), int(frame), int(delta)), []).append(row)
     joints = np.array(detections["joints"].to_list(), np.float64).reshape(-1, 17, 2)
-    score = detections["score"].to_numpy(np.float64)
+    score = exported_scores(detections["score"], detections["joint_scores"].to_list(), ranked_by, neck)
     return {key: (joints[i], score[i]) for key, i in rows.items()}
 
 

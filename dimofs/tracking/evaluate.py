@@ -20,7 +20,9 @@ from dimofs.metrics import (
     Integers,
     Neck,
     PoseRules,
+    RankedBy,
     envelope_ap,
+    exported_scores,
     pose_columns,
     predicted_poses,
     rank_joints,
@@ -53,6 +55,7 @@ def evaluate_tracking(
     dimofs: pd.DataFrame,
     points: Mapping[str, OperatingPoint],
     neck: Neck,
+    ranked_by: RankedBy,
     paper: Paper,
     seed: int,
     rules: PoseRules = POSEVAL,
@@ -89,7 +92,7 @@ def evaluate_tracking(
         results = {}
         for method, table in tables.items():
             chosen = table[(table["linker"] == linker) & (table["operating_point"] == point)]
-            frames = tracked_frames(counted, chosen, points[point].joint_score, neck, rules)
+            frames = tracked_frames(counted, chosen, points[point].joint_score, neck, ranked_by, rules)
             results[method] = _judged(frames, weights, rules)
         for metric in METRICS:
             for method in tables:
@@ -110,7 +113,12 @@ def evaluate_tracking(
 
 
 def tracked_frames(
-    videos: Sequence[Video], tracks: pd.DataFrame, joint_score: float | None, neck: Neck, rules: PoseRules = POSEVAL
+    videos: Sequence[Video],
+    tracks: pd.DataFrame,
+    joint_score: float | None,
+    neck: Neck,
+    ranked_by: RankedBy,
+    rules: PoseRules = POSEVAL,
 ) -> list[list[TrackedFrame]]:
     """The counted frames of each video with what was tracked there, in temporal order.
 
@@ -124,7 +132,8 @@ def tracked_frames(
     joints = np.array(tracks["joints"].to_list(), np.float64).reshape(-1, 17, 2)
     logits = np.array(tracks["joint_scores"].to_list(), np.float64).reshape(-1, 17)
     exported = exported_joints(joints, logits, joint_score, neck)
-    score, track = tracks["score"].to_numpy(np.float64), tracks["track"].to_numpy(np.int64)
+    score = exported_scores(tracks["score"], logits, ranked_by, neck)
+    track = tracks["track"].to_numpy(np.int64)
     rows: dict[tuple[str, int], list[int]] = {}
     for index, key in enumerate(zip(tracks["video"].astype(str), tracks["frame"].astype(int), strict=True)):
         rows.setdefault(key, []).append(index)

@@ -10,7 +10,7 @@ import pandas as pd
 from dimofs.datasets.posetrack import read_labels
 from dimofs.datasets.records import DatasetError
 from dimofs.io import replacing
-from dimofs.metrics import Floats, Neck
+from dimofs.metrics import Floats, Neck, RankedBy, exported_scores
 from dimofs.tracking.link import exported_joints
 
 #: poseval refuses larger ones.
@@ -19,13 +19,18 @@ _IMAGE_FIELDS = ("id", "frame_id", "vid_id", "file_name", "nframes", "is_labeled
 
 
 def write_submission(
-    tracks: pd.DataFrame, annotations: Path, folder: Path, joint_score: float | None, neck: Neck
+    tracks: pd.DataFrame,
+    annotations: Path,
+    folder: Path,
+    joint_score: float | None,
+    neck: Neck,
+    ranked_by: RankedBy,
 ) -> None:
     """Write `folder/<sequence>.json` for each label file of `annotations`, a split's folder of official label files.
 
     tracks: one linker's tracks at one operating point (`dimofs.tracking.link.link`) of sequences named as their label
     files. Every frame of a label file is listed, labelled or not, with the ids that the file gives; a joint is exported
-    with its person's score as in `exported_joints`, and is (0, 0, 0) with the score 0 where it is not.
+    as in `exported_joints` and scored as in `exported_scores`, and is (0, 0, 0) with the score 0 where it is not.
 
     Raises DatasetError where tracks are of other sequences or frames, or have an id that poseval refuses.
     """
@@ -40,12 +45,14 @@ def write_submission(
         )
     by_video = dict(list(tracks.groupby("video")))
     for name, path in paths.items():
-        record = _submission(path, by_video.get(name, tracks.iloc[:0]), joint_score, neck)
+        record = _submission(path, by_video.get(name, tracks.iloc[:0]), joint_score, neck, ranked_by)
         with replacing(folder / f"{name}.json") as temporary:
             temporary.write_text(json.dumps(record), encoding="utf-8")
 
 
-def _submission(path: Path, tracks: pd.DataFrame, joint_score: float | None, neck: Neck) -> dict[str, Any]:
+def _submission(
+    path: Path, tracks: pd.DataFrame, joint_score: float | None, neck: Neck, ranked_by: RankedBy
+) -> dict[str, Any]:
     labels = read_labels(path)
     images = [{field: image[field] for field in _IMAGE_FIELDS if field in image} for image in labels["images"]]
     if len(tracks) and tracks["frame"].max() >= len(images):
@@ -53,10 +60,11 @@ def _submission(path: Path, tracks: pd.DataFrame, joint_score: float | None, nec
     joints = np.array(tracks["joints"].to_list(), np.float64).reshape(-1, 17, 2)
     logits = np.array(tracks["joint_scores"].to_list(), np.float64).reshape(-1, 17)
     exported = exported_joints(joints, logits, joint_score, neck)
+    scores = exported_scores(tracks["score"], logits, ranked_by, neck)
     people = []
     persons_before: dict[int, int] = {}
     for points, frame, track, score, box in zip(
-        exported, tracks["frame"], tracks["track"], tracks["score"], tracks["box"], strict=True
+        exported, tracks["frame"], tracks["track"], scores, tracks["box"], strict=True
     ):
         present = ~np.isnan(points).any(axis=1)
         if not present.any():
@@ -71,7 +79,7 @@ def _submission(path: Path, tracks: pd.DataFrame, joint_score: float | None, nec
                 "track_id": int(track),
                 "category_id": 1,
                 "keypoints": _keypoints(points, present),
-                "scores": [float(score) if shown else 0.0 for shown in present],
+                "scores": np.where(present, score, 0.0).tolist(),
                 "bbox": [float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])],
             }
         )

@@ -57,6 +57,14 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def computes_bfloat16(target: torch.device) -> bool:
+    """Whether mixed precision pays: on a GPU, and on a CPU that multiplies bfloat16 itself."""
+    if target.type != "cpu":
+        return target.type == "cuda"
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+
+
 def as_input(frames: Tensor, target: torch.device) -> Tensor:
     """Bring frames (N, 3, H, W) uint8 to the device as float RGB in [0, 1]."""
     return frames.to(target, non_blocking=True).float() / 255
@@ -101,6 +109,7 @@ def train(
     """
     torch.set_num_threads(training.threads)
     target = device()
+    mixed = computes_bfloat16(target)
     network.to(target)
     optimizer = build_optimizer(network, training)
     first, rows = _resume(network, optimizer, run)
@@ -111,7 +120,7 @@ def train(
         network.train()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(training, step)
-        with torch.autocast(target.type, torch.bfloat16, enabled=target.type == "cuda"):
+        with torch.autocast(target.type, torch.bfloat16, enabled=mixed):
             parts = losses(batch)
             loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):

@@ -14,6 +14,7 @@ from dimofs.metrics import (
     class_ap,
     count_recognised,
     envelope_ap,
+    exported_scores,
     joint_distances,
     match_boxes,
     match_poses,
@@ -44,7 +45,8 @@ def annotated(*joints, labelled=None, regions=()):
 
 
 def predicted(*joints, scores=None, regions=()):
-    return predicted_poses(np.array(joints), scores or [0.5] * len(joints), regions, "head_bottom")
+    own = np.repeat(np.array(scores or [0.5] * len(joints))[:, None], 17, axis=1)
+    return predicted_poses(np.array(joints), own, regions, "head_bottom")
 
 
 def only(*slots):
@@ -112,7 +114,7 @@ class TestPreparation:
         everywhere = [[[-9, -9], [2000, -9], [2000, 9], [-9, 9]]]
         assert len(annotated(person(), person(y=50), regions=everywhere).joints) == 1
         left = predicted(person(), person(y=50), scores=[0.9, 0.3], regions=everywhere)
-        assert left.score.tolist() == [0.3]
+        assert left.score.tolist() == [[0.3] * 15]
 
     def test_a_person_with_labelled_ears_alone_is_removed(self):
         assert len(annotated(person(), labelled=only(3, 4)[None]).joints) == 0
@@ -121,14 +123,46 @@ class TestPreparation:
         joints = person()
         joints[5], joints[6] = (10, 20), (30, 60)
         neck = POSE_JOINTS.index("neck")
-        assert predicted_poses([joints], [1], [], "shoulders").joints[0, neck].tolist() == [20, 40]
-        assert predicted_poses([joints], [1], [], "head_bottom").joints[0, neck].tolist() == joints[1].tolist()
+        assert predicted_poses([joints], np.ones(17), [], "shoulders").joints[0, neck].tolist() == [20, 40]
+        assert predicted_poses([joints], np.ones(17), [], "head_bottom").joints[0, neck].tolist() == joints[1].tolist()
 
     def test_input_is_not_changed(self):
         joints = person()[None]
         before = joints.copy()
-        predicted_poses(joints, [1], [], "shoulders")
+        predicted_poses(joints, np.ones(17), [], "shoulders")
         np.testing.assert_array_equal(joints, before)
+
+
+class TestExportedScores:
+    def test_a_joint_has_its_own_score_or_that_of_its_person(self):
+        logits = np.zeros((2, 17))
+        logits[1, 7] = np.log(3)
+        own = exported_scores([0.8, 0.4], logits, "joint", "head_bottom")
+        assert own[0].tolist() == [0.4] * 17
+        assert own[1, 7] == pytest.approx(0.3)
+        np.testing.assert_allclose(np.delete(own[1], 7), 0.2)
+        assert exported_scores([0.8, 0.4], logits, "person", "shoulders").tolist() == [[0.8] * 17, [0.4] * 17]
+
+    def test_the_neck_between_the_shoulders_has_the_mean_of_their_logits(self):
+        logits = np.full((1, 17), -9.0)
+        logits[0, 5:7] = 1, 3
+        assert exported_scores([1], logits, "joint", "shoulders")[0, 1] == pytest.approx(1 / (1 + np.exp(-2)))
+        assert exported_scores([1], logits, "joint", "head_bottom")[0, 1] == pytest.approx(1 / (1 + np.exp(9)))
+        assert logits[0, 1] == -9
+
+    def test_a_hidden_joint_that_is_doubted_costs_less_than_one_that_is_believed(self):
+        """Two people; the first one's ankle has no annotation, so that predicting it is wrong."""
+        ankle, slot = POSE_JOINTS.index("right_ankle"), 16
+        truth = annotated(person(), person(y=999), labelled=np.stack([~only(slot), np.ones(17, bool)]))
+        found = np.stack([person(), person(y=999)])
+        logits = np.zeros((2, 17))
+        areas = []
+        for doubt in (-1, 1):
+            logits[0, slot] = doubt
+            scores = exported_scores([0.6, 0.5], logits, "joint", "head_bottom")
+            ranking = rank_joints([(0, truth, predicted_poses(found, scores, [], "head_bottom"))], 1)[ankle]
+            areas.append(envelope_ap(ranking))
+        assert areas == pytest.approx([100, 50])
 
 
 class TestMatchPoses:

@@ -23,7 +23,7 @@ def frame(true=(), predicted=(), labelled=None, present=None, anybody=True):
         exported[~present] = np.nan
     labelled = np.ones((len(true), 17), bool) if labelled is None else labelled
     truth = true_poses([joints(x) for _, x in true], labelled, [HEAD] * len(true), ())
-    found = predicted_poses(exported, np.ones(len(predicted)), (), "head_bottom")
+    found = predicted_poses(exported, np.ones((len(predicted), 17)), (), "head_bottom")
     return TrackedFrame(
         truth,
         np.array([track for track, _ in true], np.int64)[truth.source],

@@ -72,7 +72,7 @@ rule evaluate_poses:
     resources:
         mem_mb=2000,
     params:
-        **settings("seed", "pose.neck", "paper"),
+        **settings("seed", "pose.neck", "pose.ranked_by", "paper"),
         **code("pose_evaluate"),
     message:
         "judging the poses"

@@ -97,7 +97,7 @@ rule evaluate_tracking:
     resources:
         mem_mb=2000,
     params:
-        **settings("seed", "pose.neck", "tracking.operating_points", "paper"),
+        **settings("seed", "pose.neck", "pose.ranked_by", "tracking.operating_points", "paper"),
         **code("tracking_evaluate"),
     message:
         "judging the tracks"

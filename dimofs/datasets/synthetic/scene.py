@@ -116,7 +116,7 @@ class Framing:
     size: int  #: pixels
     actions: tuple[str, ...]  #: one motion a person; the first is the one that the camera cares for
     tallest: float = 0.95
-    smallest: float = 0.45
+    smallest: float = 0.55
     spread: float = 0.36  #: people stand up to this fraction of the frame from its centre, the first up to half of it
     margin: float = 0.02  #: how close to the edge hip and head of the first may come, as a fraction of the frame
     tripods: float = 0.15  #: share of cameras that stand still

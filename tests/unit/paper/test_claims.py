@@ -252,17 +252,17 @@ def test_the_chapters_that_exist_make_every_row_that_claims_name(tmp_path):
     settings = Paper(resamples=5, confidence=0.95)
     val, clip = video("val", POSETRACK_JOINTS, None), video("test", JHMDB_JOINTS, 0)
     found = pairs(val, (-10, 0, 10)).rename(columns={"frame_a": "frame"})
-    found = found.assign(score=0.5, joints=[np.zeros(34)] * len(found))
+    found = found.assign(score=0.5, joints=[np.zeros(34)] * len(found), joint_scores=[np.zeros(17)] * len(found))
     single = found[found["delta"] == 0]
-    _, pose = evaluate_pose([val], pairs(val, (-10, 0, 10)), single, found, "shoulders", settings, 0)
+    _, pose = evaluate_pose([val], pairs(val, (-10, 0, 10)), single, found, "shoulders", "joint", settings, 0)
 
     chapter = load_config(Path(__file__).parents[3] / "config" / "config.yaml").tracking
-    everywhere = single.assign(box=[np.array([0, 0, 9, 9.0])] * len(single), joint_scores=[np.zeros(17)] * len(single))
+    everywhere = single.assign(box=[np.array([0, 0, 9, 9.0])] * len(single))
     point = chapter.operating_points.unfiltered
     linked = link(everywhere, chapter.linkers.detect_and_track, point)
     linked = linked.assign(linker="detect_and_track", operating_point="unfiltered")
     points = dict(chapter.operating_points)
-    _, tracking = evaluate_tracking([val], linked, linked, points, "shoulders", settings, 0)
+    _, tracking = evaluate_tracking([val], linked, linked, points, "shoulders", "joint", settings, 0)
 
     deltas = range(0, 41, 2)
     boxes = pairs(clip, deltas).rename(columns={"frame_a": "frame"})

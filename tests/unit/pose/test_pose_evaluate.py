@@ -59,13 +59,15 @@ def detections(videos, deltas=(0,), score=0.9, moved=0.0):
         for frame in range(FRAMES)
         for delta in deltas
     ]
-    return pd.DataFrame(rows, columns=["video", "frame", "delta", "score", "joints"])
+    table = pd.DataFrame(rows, columns=["video", "frame", "delta", "score", "joints"])
+    return table.assign(joint_scores=[np.zeros(17)] * len(table))
 
 
-def evaluate(videos, single_frame=None, dimofs=None, pairs=None, neck="head_bottom"):
+def evaluate(videos, single_frame=None, dimofs=None, pairs=None, neck="head_bottom", ranked_by="joint"):
     single_frame = detections(videos) if single_frame is None else single_frame
     dimofs = detections(videos, DELTAS) if dimofs is None else dimofs
-    return evaluate_pose(videos, make_pairs(videos) if pairs is None else pairs, single_frame, dimofs, neck, PAPER, 0)
+    pairs = make_pairs(videos) if pairs is None else pairs
+    return evaluate_pose(videos, pairs, single_frame, dimofs, neck, ranked_by, PAPER, 0)
 
 
 def value(table, method, delta, joint="mean", column="ap"):

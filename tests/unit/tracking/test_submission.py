@@ -51,8 +51,8 @@ def tracks(*rows):
     )  # fmt: skip
 
 
-def written(root, found, joint_score=None, neck="head_bottom"):
-    write_submission(found, root / "annotations" / "val", root / "out", joint_score, neck)
+def written(root, found, joint_score=None, neck="head_bottom", ranked_by="person"):
+    write_submission(found, root / "annotations" / "val", root / "out", joint_score, neck, ranked_by)
     return [json.loads((root / "out" / f"{name}.json").read_text()) for name in NAMES]
 
 
@@ -110,7 +110,7 @@ def test_nothing_tracked_anywhere(root):
 def test_of_official_label_files(samples, tmp_path):
     annotations = samples / "posetrack18" / "annotations" / "val"
     video = read_posetrack18(samples / "posetrack18")[0]
-    write_submission(tracks((video.name, 0, 3, np.full(17, 3.0))), annotations, tmp_path, None, "shoulders")
+    write_submission(tracks((video.name, 0, 3, np.full(17, 3.0))), annotations, tmp_path, None, "shoulders", "joint")
     for path in annotations.glob("*.json"):
         official, ours = (json.loads(file.read_text()) for file in (path, tmp_path / path.name))
         for field in ("id", "frame_id", "vid_id", "file_name"):

@@ -79,7 +79,7 @@ def evaluate(single_frame, dimofs=None, videos=VIDEOS, rules=POSEVAL, neck="head
     ways = [*zip(single_frame["linker"], single_frame["operating_point"], strict=True)]
     return tuple(
         table[[way in ways for way in zip(table["linker"], table["operating_point"], strict=True)]]
-        for table in evaluate_tracking(videos, single_frame, dimofs, POINTS, neck, PAPER, 0, rules)
+        for table in evaluate_tracking(videos, single_frame, dimofs, POINTS, neck, "joint", PAPER, 0, rules)
     )
 
 
