@@ -83,7 +83,7 @@ class ActionLocalizer(nn.Module):
     def losses(
         self, frames: tuple[Tensor, ...], flow: list[Tensor] | None, sizes: Sizes, targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        """Compute the losses of Frame A's boxes and classes, and of its proposals where the RPN learns.
+        """Compute the losses of Frame A's boxes and classes, and of its proposals where anything learns from them.
 
         frames: (A, B) for offsets, (A,) beside a flow, (A, previous, next) inflated; each (N, 3, H, W) RGB in [0, 1].
         flow: with motion "flow", per scale (N, 2, H, W).
