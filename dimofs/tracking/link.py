@@ -61,7 +61,7 @@ class Tracker:
     def __init__(self, linker: Linker) -> None:
         self._linker = linker
         self._last: dict[int, tuple[int, Floats, Floats]] = {}  # of each track: frame, box, pose
-        self._started = 0
+        self.started = 0  #: how many tracks there are so far
 
     def assign(self, frame: int, boxes: Floats, poses: Floats) -> Integers:
         """The track of each detection of a frame, (D,), from 0 in the order in which tracks start.
@@ -77,7 +77,7 @@ class Tracker:
         for row, column in pairs:
             tracks[column] = remembered[row]
         new = np.flatnonzero(tracks < 0)
-        tracks[new] = self._started + np.arange(len(new))
+        tracks[new] = self.started + np.arange(len(new))
         self.remember(frame, tracks, boxes, poses)
         return tracks
 
@@ -85,7 +85,7 @@ class Tracker:
         """Take over a frame that was linked before, so that the next one goes on from it."""
         for track, box, pose in zip(tracks.tolist(), boxes, poses, strict=True):
             self._last[track] = (frame, box, pose)
-            self._started = max(self._started, track + 1)
+            self.started = max(self.started, track + 1)
 
 
 def exported_joints(joints: Floats, joint_scores: Floats, joint_score: float | None, neck: Neck) -> Floats:

@@ -10,7 +10,7 @@ import pandas as pd
 from dimofs.datasets.posetrack import read_labels
 from dimofs.datasets.records import DatasetError
 from dimofs.io import replacing
-from dimofs.metrics import Floats, Neck
+from dimofs.metrics import Flags, Floats, Neck
 from dimofs.tracking.link import exported_joints
 
 #: poseval refuses larger ones.
@@ -72,7 +72,7 @@ def prediction(image_id: int, person: int, track: int, score: float, box: Floats
 
     box: (4,) x1 y1 x2 y2; points: (17, 2) as `exported_joints` gives them, NaN where a joint is not exported; pixels.
     """
-    shown = ~np.isnan(points).any(axis=1)
+    shown: Flags = np.asarray(np.isfinite(points).all(axis=1), bool)
     x1, y1, x2, y2 = map(float, box)
     return {
         "id": image_id * 100 + person,
