@@ -123,7 +123,7 @@ class VideoFile:
     @contextmanager
     def _open(self) -> Iterator[tuple[Any, Any]]:
         try:
-            container = av.open(self.source)
+            container = av.open(self.source, metadata_errors="replace")
         except _REFUSALS as error:
             raise DatasetError(f"{self.source}: is no video that FFmpeg can read ({_reason(error)})") from None
         with container:
