@@ -86,6 +86,7 @@ def analyse(
 
     Raises CheckpointError and DatasetError, also in the middle of a video.
     """
+    check_deltas(deltas)
     detector, model = detector_of(Path(checkpoint))
     pictures = open_footage(source).pictures()
     return analyse_pictures(detector, resized(model, size), pictures, deltas, score, Tracker(LINKER))
@@ -114,9 +115,9 @@ def analyse_pictures(
 ) -> Iterator[AnalysedFrame]:
     """As `analyse`, from the frame `first`, a multiple of BATCH, on.
 
-    pictures: from `first_needed(first, deltas)` on. tracker: knows the frames before `first`.
+    pictures: from `first_needed(first, deltas)` on. deltas: as `check_deltas` wants them. tracker: knows the frames
+    before `first`.
     """
-    check_deltas(deltas)
     detector.eval().to(device())
     held: dict[int, Picture] = {}  # encoded, but not yet analysed themselves
 

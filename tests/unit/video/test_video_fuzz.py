@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ FUZZ = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthChe
 def damage(draw: st.DrawFn) -> Callable[[bytes], bytes]:
     """Some bytes changed, most often near the beginning, where headers are; some cut out; the end cut off."""
     places = draw(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 255)), max_size=12))
-    hole = draw(st.tuples(st.floats(0, 1), st.integers(0, 200)))
+    hole = draw(st.one_of(st.just((0.0, 0)), st.tuples(st.floats(0, 1), st.integers(0, 200))))
     length = draw(st.one_of(st.just(1.0), st.floats(0, 1)))
 
     def spoil(data: bytes) -> bytes:
@@ -51,16 +52,17 @@ def videos(tmp_path_factory, encode, frames):
 
 
 def seen(footage):
-    """What can be read of it: rising times, one size, or a line that says why not."""
+    """What can be read of it: rising times, one size; nothing where it is refused in one line."""
+    found, refusal = [], ""
     try:
         footage.expected()
         found = list(footage.pictures())
     except DatasetError as error:
-        assert "\n" not in str(error)
-        return []
+        refusal = str(error)
+    assert "\n" not in refusal
     assert [picture.position for picture in found] == list(range(len(found)))
     assert (np.diff([picture.time for picture in found]) > 0).all()
-    assert len({picture.image.shape for picture in found}) == 1
+    assert len({picture.image.shape for picture in found}) == bool(found)
     return found
 
 
@@ -110,10 +112,8 @@ def labels(tmp_path_factory):
 def read(root: Path, data: bytes) -> None:
     path = root / "v.json"
     path.write_bytes(data)
-    try:
+    with suppress(DatasetError):
         read_posetrack18_file(path, root, "val")
-    except DatasetError as error:
-        assert "v.json" in str(error) or "no such image" in str(error)
 
 
 @settings(max_examples=150, **FUZZ)
@@ -150,7 +150,5 @@ def test_label_files_with_other_values(labels, data):
 def test_checkpoints(tmp_path, checkpoint, spoil):
     path = tmp_path / "spoilt.safetensors"
     path.write_bytes(spoil(checkpoint.read_bytes()))
-    try:
+    with suppress(CheckpointError):
         detector_of(path)
-    except CheckpointError as error:
-        assert "spoilt.safetensors" in str(error)
