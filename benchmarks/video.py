@@ -94,15 +94,18 @@ def main() -> None:
         wall = time.perf_counter() - start
         stop.set()
     network = sum(seconds[name] for name in ("backbone", "offsets", "heads", "resampling"))
-    settled = max(memory for frames, memory in samples if frames <= SETTLED)
-    peak = max(memory for _, memory in samples)
-    print(
-        "| frames | threads | frames/s | in the network | MB before | peak above, first 200 frames | peak above, all |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    cells = [arguments.frames, arguments.threads, f"{arguments.frames / wall:.1f}", f"{100 * network / wall:.0f} %"]
-    cells += [f"{before:.0f}", f"{settled - before:.0f}", f"{peak - before:.0f}"]
-    print("| " + " | ".join(map(str, cells)) + " |")
+    last = arguments.frames
+    stages = {
+        f"frames 1 to {SETTLED}": range(SETTLED),
+        f"to {last // 2}": range(SETTLED, last // 2),
+        f"to {last}": range(last // 2, last),
+        "joining": range(last, last + 1),
+    }
+    peaks = [max(memory for frames, memory in samples if frames in stage) - before for stage in stages.values()]
+    print("| frames | threads | frames/s | in the network | MB before | " + " | ".join(stages) + " |")
+    print("|" + " --- |" * (5 + len(stages)))
+    cells = [last, arguments.threads, f"{last / wall:.1f}", f"{100 * network / wall:.0f} %", f"{before:.0f}"]
+    print("| " + " | ".join(map(str, [*cells, *(f"+{peak:.0f}" for peak in peaks)])) + " |")
     print(f"wall {wall:.1f} s:", ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))
 
 

@@ -39,6 +39,7 @@ FEATURE_COLUMNS = {
 _SLOTS = [slot for slot, name in enumerate(POSETRACK_JOINTS) if not name.endswith("_ear")]
 _ROWS = 2048  # of features held in memory
 _TICKS = 90_000  # of the overlay's clock a second
+_PARQUET: dict[str, Any] = {"compression": "zstd", "use_dictionary": ["joint"]}  # no two features are the same
 _X264 = {"preset": "superfast", "crf": "23", "bf": "0"}  # no frame waits for a later one
 
 
@@ -91,7 +92,7 @@ class FeatureTable:
     def __init__(self, path: Path, width: int) -> None:
         """Take the length of a joint's feature."""
         self._schema = pa.schema({**FEATURE_COLUMNS, "features": pa.list_(pa.float32(), width)})
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._writer = pq.ParquetWriter(path, self._schema, **_PARQUET)
         self._held: list[pa.Table] = []
 
     def add(self, frame: AnalysedFrame) -> None:
@@ -210,7 +211,7 @@ def _write_list(records: Iterable[dict[str, Any]], file: TextIO) -> None:
 
 
 def _join_features(tables: Sequence[Path], out: Path) -> None:
-    with pq.ParquetWriter(out, pq.read_schema(tables[0]), compression="zstd") as writer:
+    with pq.ParquetWriter(out, pq.read_schema(tables[0]), **_PARQUET) as writer:
         for path in tables:
             with pq.ParquetFile(path) as table:
                 for group in range(table.num_row_groups):

@@ -7,12 +7,13 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from itertools import dropwhile, groupby
+from itertools import dropwhile, groupby, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -120,7 +121,19 @@ def _begin(work: Path, footage: Footage, job: dict[str, Any]) -> list[Path]:
         shutil.rmtree(work, ignore_errors=True)
         with replacing(work / "job.json") as temporary:
             temporary.write_text(json.dumps(job), encoding="utf-8")
-    return sorted(path for path in work.iterdir() if path.is_dir())
+    found = sorted(path for path in work.iterdir() if path.is_dir())
+    parts = list(takewhile(_whole, found))
+    for part in found[len(parts) :]:
+        shutil.rmtree(part)
+    return parts
+
+
+def _whole(part: Path) -> bool:
+    """Whether the tables of a part can be read: a machine that lost its power may have left them empty."""
+    try:
+        return all(pq.read_metadata(path) is not None for path in sorted(part.glob("*.parquet")))
+    except (OSError, pa.ArrowInvalid):
+        return False
 
 
 @contextmanager

@@ -170,6 +170,13 @@ class TestInterruption:
         run(clip, checkpoint, interrupted, deltas=DELTAS, score=0.0)
         assert added == list(range(23))
 
+    @pytest.mark.parametrize("table", ["frames", "people", "features"])
+    def test_a_part_that_cannot_be_read_is_made_again(self, interrupted, added, out, clip, checkpoint, table):
+        (interrupted / f".resume/000000/{table}.parquet").write_bytes(b"")
+        run(clip, checkpoint, interrupted, deltas=DELTAS, score=0.0)
+        assert added == list(range(23))
+        assert_same(interrupted, out)
+
     def test_interrupted_while_the_parts_are_joined(self, tmp_path, added, out, clip, checkpoint, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(module, "join", lambda *_: os.kill(os.getpid(), signal.SIGINT))
