@@ -491,8 +491,8 @@ def report(
     write_report(results, config, benchmarks, dataset, POSE_DATA, ACTION_DATA, out)
 
 
-@app.command()
-def video(
+@app.command("video")
+def own_video(
     source: Annotated[str, typer.Argument(help="video file or address, folder of images, or a camera's number")],
     out: Annotated[Path, typer.Option(help="folder for poses.json, features.parquet, overlay.mp4")],
     checkpoint: Annotated[Path, typer.Option(help="weights of DiMoFs")] = Path("results/pretrain/dimofs.safetensors"),
