@@ -224,7 +224,9 @@ class Camera:
 
     def pictures(self) -> Generator[Picture]:
         """Take pictures until the camera is stopped or gone."""
-        capture = cv2.VideoCapture(self._index)
+        loud = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        capture = cv2.VideoCapture(self._index)  # would write a page about a camera that is not there
+        cv2.utils.logging.setLogLevel(loud)
         position, start = 0, time.monotonic()
         size: tuple[int, ...] | None = None
         try:

@@ -70,6 +70,7 @@ def run(
     detector, model = detector_of(checkpoint)
     model = resized(model, size)
     footage = open_footage(source)
+    expected = footage.expected()
     work = out / ".resume"
     parts = _begin(work, footage, _job(footage, checkpoint, deltas, score, size, dense))
     tracker = _tracker(parts)
@@ -81,7 +82,7 @@ def run(
         pictures = dropwhile(lambda picture: picture.position < first_needed(done, deltas), decoded)
         made = analyse_pictures(detector, model, pictures, deltas, score, tracker, done)
         analysed = stack.enter_context(closing(ahead(made, BATCH)))
-        bar = tqdm(analysed, footage.name, footage.expected(), initial=done, unit="frame", dynamic_ncols=True)
+        bar = tqdm(analysed, footage.name, expected, initial=done, unit="frame", dynamic_ncols=True)
         for number, frames in groupby(bar, key=lambda frame: frame.picture.position // PART):
             unfinished = work / "unfinished"
             with Part(unfinished, model.fpn_channels, dense) as part:
