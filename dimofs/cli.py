@@ -535,6 +535,31 @@ def _data(config: Path) -> tuple[str, str]:
     return DATA[load_config(config).datasets.source]
 
 
+@app.command("video")
+def own_video(
+    source: Annotated[str, typer.Argument(help="video file or address, folder of images, or a camera's number")],
+    out: Annotated[Path, typer.Option(help="folder for poses.json, features.parquet, overlay.mp4")],
+    checkpoint: Annotated[Path, typer.Option(help="weights of DiMoFs")] = Path("results/pretrain/dimofs.safetensors"),
+    delta: Annotated[list[int], typer.Option(help="gap in frames, again for more; the overlay shows the first")] = [5],  # noqa: B006
+    score: Annotated[float, typer.Option(help="least score of a person")] = 0.5,
+    size: Annotated[int | None, typer.Option(help="long side of the network's frames, if not as in training")] = None,
+    dense: Annotated[bool, typer.Option("--dense", help="also the offsets of every pixel: dense/*.npz")] = False,
+) -> None:
+    """Find, track and describe the people of any video; interrupted, the same command goes on."""
+    if not checkpoint.exists():
+        raise ConfigError(
+            f"{checkpoint}: no such checkpoint; `make results/table1.csv` trains one, or name yours by --checkpoint"
+        )
+    from dimofs.video.run import run
+
+    try:
+        summary = run(source, checkpoint, out, deltas=delta, score=score, size=size, dense=dense)
+    except KeyboardInterrupt:
+        sys.exit("dimofs: interrupted; the same command goes on where it was")
+    damaged = f"; {summary.damaged} damaged frames left out" if summary.damaged else ""
+    typer.echo(f"{out}: {summary.frames} frames, {summary.tracks} tracks{damaged}")
+
+
 def _detections(folder: Path, names: list[str]) -> "dict[str, pd.DataFrame]":
     import pandas as pd
 

@@ -244,12 +244,16 @@ class PairLoader:
 
 
 def load_frames(video: Video, positions: Sequence[int], model: Model) -> tuple[Tensor, list[tuple[int, int]], float]:
-    """Load frames of one video for inference.
+    """Load frames of one video for inference; returns what `network_frames` does."""
+    return network_frames([read_frame(video.frames[position]) for position in positions], model)
+
+
+def network_frames(images: Sequence[Image], model: Model) -> tuple[Tensor, list[tuple[int, int]], float]:
+    """Bring frames (H, W, 3) of one video to the network's size.
 
     Returns (N, 3, H, W) uint8 RGB padded to multiples of 32, each frame's (height, width) before padding, and the zoom
     from the file's pixels to the network's.
     """
-    images = [read_frame(video.frames[position]) for position in positions]
     scale = network_scale(images[0], model)
     images = [resize(image, scale) for image in images]
     return as_tensor(images), [image.shape[:2] for image in images], scale

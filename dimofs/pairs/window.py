@@ -9,15 +9,23 @@ from dimofs.config import Model
 from dimofs.datasets.records import DatasetError, Video
 from dimofs.pairs.loading import load_frames
 
+#: From positions in a video to frames (N, 3, H, W) uint8, each one's (height, width) before padding, and the zoom.
+Load = Callable[[Sequence[int]], tuple[Tensor, list[tuple[int, int]], float]]
+
 
 class FeatureWindow:
     """The features of those frames of a video that the pairs to come still need; memory is bounded by the largest δ."""
 
-    def __init__(self, encode: Callable[[Tensor], list[Tensor]], video: Video, model: Model, batch_size: int) -> None:
-        """Take the backbone as a function of frames (N, 3, H, W) uint8 to features per scale (N, C, H, W)."""
+    def __init__(
+        self, encode: Callable[[Tensor], list[Tensor]], video: Video | Load, model: Model, batch_size: int
+    ) -> None:
+        """Take the backbone as a function of frames (N, 3, H, W) uint8 to features per scale (N, C, H, W).
+
+        video: its files, or how to load frames that are not in files of their own.
+        """
         self._encode = encode
-        self._video = video
-        self._model = model
+        self._load: Load = (lambda frames: load_frames(video, frames, model)) if isinstance(video, Video) else video
+        self._name = video.name if isinstance(video, Video) else "video"
         self._batch_size = batch_size
         self._features: dict[int, list[Tensor]] = {}
         self.size = (0, 0)  #: (height, width) of the network's frames, before padding
@@ -28,12 +36,10 @@ class FeatureWindow:
         missing = sorted(set(frames) - self._features.keys())
         for start in range(0, len(missing), self._batch_size):
             chunk = missing[start : start + self._batch_size]
-            images, sizes, self.scale = load_frames(self._video, chunk, self._model)
+            images, sizes, self.scale = self._load(chunk)
             self.size = self.size if any(self.size) else sizes[0]
             if set(sizes) != {self.size}:
-                raise DatasetError(
-                    f"{self._video.name}: frames {chunk[0]} to {chunk[-1]} differ in size from the others"
-                )
+                raise DatasetError(f"{self._name}: frames {chunk[0]} to {chunk[-1]} differ in size from the others")
             levels = self._encode(images)
             for row, frame in enumerate(chunk):
                 self._features[frame] = [level[row] for level in levels]

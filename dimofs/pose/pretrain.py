@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from dimofs.config import Config
+from dimofs.config import Config, Model
 from dimofs.datasets.records import Video
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.pairs.loading import Batch, PairLoader, nothing, pose_target, second_frame
 from dimofs.pairs.sampling import PairSampler
 from dimofs.pose.evaluate import mean_ap
 from dimofs.pose.predict import predict
-from dimofs.training.checkpoint import start_from
+from dimofs.training.checkpoint import CheckpointError, load_checkpoint, start_from
 from dimofs.training.loop import Run, as_input, device, train
 
 #: The networks of the chapter.
@@ -34,6 +35,21 @@ def load_detector(config: Config, network: str, checkpoint: Path) -> PoseDetecto
     detector = build_detector(config, network)
     start_from(detector, checkpoint, parts=tuple(f"{name}." for name, _ in detector.named_children()))
     return detector.eval()
+
+
+def detector_of(checkpoint: Path) -> tuple[PoseDetector, Model]:
+    """Build the pair network that a checkpoint of DiMoFs holds, by the configuration in it, in evaluation mode.
+
+    Raises CheckpointError when the file cannot be read, says nothing of its network, or has no offsets.
+    """
+    _, metadata = load_checkpoint(checkpoint)
+    try:
+        model = Model.model_validate(metadata.get("model"))
+    except ValidationError as error:
+        raise CheckpointError(f"{checkpoint}: does not describe its network ({error.errors()[0]['msg']})") from None
+    detector = PoseDetector(model, pairs=True)
+    start_from(detector, checkpoint, parts=tuple(f"{name}." for name, _ in detector.named_children()))
+    return detector.eval(), model
 
 
 def batch_losses(detector: PoseDetector) -> Callable[[Batch], dict[str, Tensor]]:

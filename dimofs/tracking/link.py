@@ -8,8 +8,6 @@ about a quarter of the person's height apart. Both stand in the configuration.
 Positions are not extrapolated, and frames without any detection count as time.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
@@ -48,12 +46,46 @@ def link(detections: pd.DataFrame, linker: Linker, point: OperatingPoint) -> pd.
     rows = detections[kept].sort_values(["video", "frame"], kind="stable", ignore_index=True)
     boxes = np.array(rows["box"].to_list(), np.float64).reshape(-1, 4)
     poses = np.array(rows["joints"].to_list(), np.float64).reshape(-1, 17, 2)
-    cost = _costs(linker, boxes, poses)
     track = np.zeros(len(rows), np.int32)
     for _, video in rows.groupby("video", sort=False):
-        at = video.index.to_numpy()
-        track[at] = _tracks(video["frame"].to_numpy(np.int64), at, cost, linker)
+        tracker = Tracker(linker)
+        for frame, people in video.groupby("frame"):
+            at = people.index.to_numpy()
+            track[at] = tracker.assign(int(frame), boxes[at], poses[at])
     return rows.assign(track=track)
+
+
+class Tracker:
+    """The tracks of one video, frame after frame: it remembers the latest detection of each track for a while."""
+
+    def __init__(self, linker: Linker) -> None:
+        self._linker = linker
+        self._last: dict[int, tuple[int, Floats, Floats]] = {}  # of each track: frame, box, pose
+        self.started = 0  #: how many tracks there are so far
+
+    def assign(self, frame: int, boxes: Floats, poses: Floats) -> Integers:
+        """The track of each detection of a frame, (D,), from 0 in the order in which tracks start.
+
+        frame: larger than those before; boxes: (D, 4) x1 y1 x2 y2; poses: (D, 17, 2); float64, pixels.
+        """
+        remembered = sorted(track for track, (seen, _, _) in self._last.items() if frame - seen <= self._linker.memory)
+        self._last = {track: self._last[track] for track in remembered}
+        last_boxes = np.array([box for _, box, _ in self._last.values()]).reshape(-1, 4)
+        last_poses = np.array([pose for _, _, pose in self._last.values()]).reshape(-1, 17, 2)
+        pairs = _assign(_cost(self._linker, last_boxes, last_poses, boxes, poses), self._linker.max_cost)
+        tracks = np.full(len(boxes), -1)
+        for row, column in pairs:
+            tracks[column] = remembered[row]
+        new = np.flatnonzero(tracks < 0)
+        tracks[new] = self.started + np.arange(len(new))
+        self.remember(frame, tracks, boxes, poses)
+        return tracks
+
+    def remember(self, frame: int, tracks: Integers, boxes: Floats, poses: Floats) -> None:
+        """Take over a frame that was linked before, so that the next one goes on from it."""
+        for track, box, pose in zip(tracks.tolist(), boxes, poses, strict=True):
+            self._last[track] = (frame, box, pose)
+            self.started = max(self.started, track + 1)
 
 
 def exported_joints(joints: Floats, joint_scores: Floats, joint_score: float | None, neck: Neck) -> Floats:
@@ -80,38 +112,12 @@ def oks(poses: Floats, others: Floats, areas: Floats) -> Floats:
     return np.delete(similar, _EARS, axis=-1).mean(axis=-1)
 
 
-def _costs(linker: Linker, boxes: Floats, poses: Floats) -> Callable[[Integers, Integers], Floats]:
-    """The cost between rows: indices (T,) and (D,) give (T, D)."""
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-
-    def iou_cost(tracks: Integers, detections: Integers) -> Floats:
-        return 1 - box_iou(boxes[tracks], boxes[detections])
-
-    def oks_cost(tracks: Integers, detections: Integers) -> Floats:
-        mean_area = (area[tracks, None] + area[detections]) / 2
-        return 1 - oks(poses[tracks], poses[detections], mean_area)
-
-    return {"iou": iou_cost, "oks": oks_cost}[linker.cost]
-
-
-def _tracks(frame: Integers, rows: Integers, cost: Callable[[Integers, Integers], Floats], linker: Linker) -> Integers:
-    """The track of each row of one video, (N,), rows in order of their frames."""
-    track = np.zeros(len(rows), np.int64)
-    last: dict[int, int] = {}  # the position of each remembered track's latest detection
-    started = 0
-    for now in np.unique(frame):
-        here = np.flatnonzero(frame == now)
-        last = {known: position for known, position in last.items() if now - frame[position] <= linker.memory}
-        known, positions = np.array([*last], np.int64), np.array([*last.values()], np.int64)
-        pairs = _assign(cost(rows[positions], rows[here]), linker.max_cost)
-        of_here = {column: int(known[row]) for row, column in pairs}
-        for column, position in enumerate(here):
-            if column not in of_here:
-                of_here[column] = started
-                started += 1
-            track[position] = of_here[column]
-            last[of_here[column]] = int(position)
-    return track
+def _cost(linker: Linker, boxes: Floats, poses: Floats, other_boxes: Floats, other_poses: Floats) -> Floats:
+    """The cost of linking detections, (T, 4) and (T, 17, 2), to others, (D, 4) and (D, 17, 2): (T, D)."""
+    if linker.cost == "iou":
+        return 1 - box_iou(boxes, other_boxes)
+    area, other_area = (np.prod(both[:, 2:] - both[:, :2], axis=1) for both in (boxes, other_boxes))
+    return 1 - oks(poses, other_poses, (area[:, None] + other_area) / 2)
 
 
 def _assign(cost: Floats, max_cost: float | None) -> list[tuple[int, int]]:

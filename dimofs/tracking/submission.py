@@ -10,7 +10,7 @@ import pandas as pd
 from dimofs.datasets.posetrack import read_labels
 from dimofs.datasets.records import DatasetError
 from dimofs.io import replacing
-from dimofs.metrics import Floats, Neck, RankedBy, exported_scores
+from dimofs.metrics import Flags, Floats, Neck, RankedBy, exported_scores
 from dimofs.tracking.link import exported_joints
 
 #: poseval refuses larger ones.
@@ -66,25 +66,29 @@ def _submission(
     for points, frame, track, score, box in zip(
         exported, tracks["frame"], tracks["track"], scores, tracks["box"], strict=True
     ):
-        present = ~np.isnan(points).any(axis=1)
-        if not present.any():
+        if np.isnan(points).any(axis=1).all():
             continue
         image_id = images[frame]["id"]
         person = persons_before.get(image_id, 0)
         persons_before[image_id] = person + 1
-        people.append(
-            {
-                "id": image_id * 100 + person,
-                "image_id": image_id,
-                "track_id": int(track),
-                "category_id": 1,
-                "keypoints": _keypoints(points, present),
-                "scores": np.where(present, score, 0.0).tolist(),
-                "bbox": [float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])],
-            }
-        )
+        people.append(prediction(image_id, person, int(track), score, box, points))
     return {"images": images, "annotations": people, "categories": labels["categories"]}
 
 
-def _keypoints(points: Floats, present: np.ndarray) -> list[float]:
-    return np.column_stack([np.where(present[:, None], points, 0.0), present]).ravel().tolist()
+def prediction(image_id: int, person: int, track: int, scores: Floats, box: Floats, points: Floats) -> dict[str, Any]:
+    """The `annotations` record of one person, `person` counting those of the image from 0.
+
+    scores: (17,) as `exported_scores` gives them; box: (4,) x1 y1 x2 y2; points: (17, 2) as `exported_joints` gives
+    them, NaN where a joint is not exported; pixels.
+    """
+    shown: Flags = np.asarray(np.isfinite(points).all(axis=1), bool)
+    x1, y1, x2, y2 = map(float, box)
+    return {
+        "id": image_id * 100 + person,
+        "image_id": image_id,
+        "track_id": track,
+        "category_id": 1,
+        "keypoints": np.column_stack([np.where(shown[:, None], points, 0.0), shown]).ravel().tolist(),
+        "scores": np.where(shown, scores, 0.0).tolist(),
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+    }

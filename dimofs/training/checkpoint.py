@@ -37,8 +37,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = file.metadata() or {}
             if "dimofs" not in metadata:
                 raise CheckpointError(f"{path}: has no `dimofs` metadata; it was not written by this project")
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["dimofs"])  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+            settings = json.loads(metadata["dimofs"])
+            if not isinstance(settings, dict):
+                raise CheckpointError(f"{path}: its `dimofs` metadata is no mapping; make it again")
+            return {name: file.get_tensor(name) for name in file.keys()}, settings  # noqa: SIM118
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: is not a readable checkpoint ({error}); make it again") from error
 
 

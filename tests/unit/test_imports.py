@@ -18,6 +18,7 @@ ROWS = (
     ("pairs", "model"),
     ("training",),
     ("pose", "tracking", "motion", "actions", "recognition"),
+    ("video",),
     ("paper",),
     ("cli",),
 )

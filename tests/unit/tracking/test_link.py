@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dimofs.config import Linker, OperatingPoint, load_config
 from dimofs.datasets.records import DatasetError
-from dimofs.tracking.link import exported_joints, link, oks
+from dimofs.tracking.link import Tracker, exported_joints, link, oks
 
 CONFIG = load_config(Path(__file__).parents[3] / "config/config.yaml").tracking
 DETECT_AND_TRACK, KEYPOINTS = CONFIG.linkers.detect_and_track, CONFIG.linkers.keypoints
@@ -188,3 +188,19 @@ def test_links_depend_on_places_relative_to_each_other(linker, drawn, shift):
     here = link(table(*[row(f, x) for f, x, _ in drawn]), linker, UNFILTERED)["track"].tolist()
     there = link(table(*[row(f + shift, x, y=64) for f, x, _ in drawn]), linker, UNFILTERED)["track"].tolist()
     assert here == there
+
+
+@pytest.mark.parametrize("linker", LINKERS)
+def test_a_tracker_that_is_told_of_the_frames_before_goes_on_as_if_it_had_linked_them(linker):
+    rng = np.random.default_rng(1)
+    frames = [rng.uniform(0, 60, (rng.integers(0, 5), 2)) for _ in range(40)]
+    boxes = [np.concatenate([corner, corner + np.array([20, 40])], axis=1) for corner in frames]
+    poses = [POSE + corner[:, None] for corner in frames]
+    whole = Tracker(linker)
+    tracks = [whole.assign(frame, boxes[frame], poses[frame]) for frame in range(40)]
+    told = Tracker(linker)
+    for frame in range(25):
+        told.remember(frame, tracks[frame], boxes[frame], poses[frame])
+    for frame in range(25, 40):
+        assert told.assign(frame, boxes[frame], poses[frame]).tolist() == tracks[frame].tolist()
+    assert told.started == whole.started == 1 + max(track.max() for track in tracks if len(track))

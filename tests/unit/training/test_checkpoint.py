@@ -26,6 +26,10 @@ def test_bad_files_are_named(tmp_path):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(CheckpointError, match="not written by this project"):
         load_checkpoint(path)
+    for metadata, complaint in (("{", "not a readable checkpoint"), ("[]", "no mapping")):
+        save_file({"a": torch.zeros(1)}, path, {"dimofs": metadata})
+        with pytest.raises(CheckpointError, match=complaint):
+            load_checkpoint(path)
 
 
 def test_only_the_named_parts_are_taken(tmp_path):
