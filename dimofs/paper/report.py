@@ -40,7 +40,20 @@ _JOINTS = {
     "mean": "Mean of 15 joints",
 }
 _METHODS = {"single_frame": "Single-frame baseline", "dimofs": "DiMoFs", "difference": "Gain"}
+_MOTIONS = {
+    "read_out": "Read out of DiMoFs",
+    "farneback": "Farnebäck flow, Detect-and-Track’s settings",
+    "farneback_opencv": "Farnebäck flow, OpenCV’s settings",
+    "dis": "DIS flow",
+    "zero": "No motion",
+    "exact": "exact motion",
+    "saliency_of_sum": "magnitude of the summed offsets",
+    "saliency_of_magnitudes": "sum of the offsets’ magnitudes",
+    "channels": "offsets",
+}
+_MOTION_DELTAS = (1, 5, 10)
 _FIGURES = {
+    "figure3": "Figure 3. What the offsets show of motion, beside optical flow and the exact motion of people.",
     "figure6": "Figure 6. Poses of Frame A found in the features of Frame B, δ frames away.",
     "figure7": "Figure 7. Actions recognised from two frames, δ apart.",
     "training_curves": "How the pose networks learned. The paper shows no such figure.",
@@ -109,6 +122,7 @@ def write_report(
         ledger=_ledger(_table(results / "claims.csv")),
         table1=_table1(_table(results / "table1.csv")),
         table2=_table2(_table(results / "table2.csv")),
+        motion=_motion(_table(results / "motion.csv")),
         table3=_table3(_table(results / "table3.csv")),
         differences=_differences(_table(results / "table3_differences.csv")),
         figures={name: _figure(results / f"{name}.png", caption) for name, caption in _FIGURES.items()},
@@ -267,6 +281,37 @@ def _method(name: str) -> str:
     """Write "dimofs, detect_and_track, filtered" as a reader would."""
     method, _, way = name.partition(", ")
     return ", ".join([_METHODS.get(method, method), *([way.replace("_", " ")] if way else [])])
+
+
+def _motion(table: pd.DataFrame | None) -> dict[str, Any] | None:
+    """Show the figures of merit of motion at a few δ: errors by method, and all else that is no difference."""
+    if table is None or table.empty:
+        return None
+    table = table.fillna({"against": ""})
+    deltas = [delta for delta in _MOTION_DELTAS if delta in set(table["delta"])] or [int(table["delta"].max())]
+    cells = {
+        (row["quantity"], row["method"], row["against"], row["delta"]): row
+        for row in _rows(table[table["delta"].isin(deltas)])
+    }
+    kinds = dict.fromkeys(key[:3] for key in cells)
+
+    def named(quantity: str, method: str, against: str) -> dict[str, Any]:
+        return {"cells": [cells.get((quantity, method, against, delta)) for delta in deltas]}
+
+    errors = [
+        {"name": _MOTIONS[method], "places": [named(f"{place}_error", method, "") for place in ("joint", "people")]}
+        for method in dict.fromkeys(method for quantity, method, against in kinds if quantity.endswith("_error"))
+    ]
+    others = [
+        {
+            "meaning": table.loc[table["quantity"] == quantity, "meaning"].iloc[0],
+            "name": _MOTIONS[method] + (f", with {_MOTIONS[against]}" if against else ""),
+            **named(quantity, method, against),
+        }
+        for quantity, method, against in kinds
+        if quantity == "correlation" or not (against or quantity.endswith(("_error", "_gain")))
+    ]
+    return {"deltas": deltas, "errors": errors, "others": others}
 
 
 def _table3(table: pd.DataFrame | None) -> list[dict[str, Any]] | None:
