@@ -98,7 +98,7 @@ def quantities(total: Total) -> Iterator[tuple[tuple[str, str, str], Floats]]:
 
 
 class _Totals:
-    """The sums of one δ by video, in the order of the weights' columns; a video without pairs at this δ adds nothing."""
+    """The sums of one δ by video, in the order of the weights' columns; a video without pairs adds nothing."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         self._columns = {str(name): _stacked(column) for name, column in table.items() if name != "delta"}
@@ -125,9 +125,8 @@ def _stacked(column: pd.Series) -> Floats:
     if not cells:
         return column.fillna(0).to_numpy(np.float64)
     nothing = np.zeros(len(cells[0]))
-    return np.stack(
-        [np.asarray(cell if isinstance(cell, np.ndarray | list) else nothing, np.float64) for cell in column]
-    )
+    found = [cell if isinstance(cell, np.ndarray | list) else nothing for cell in column]
+    return np.stack([np.asarray(cell, np.float64) for cell in found])
 
 
 def _absolute(quantity: str, values: Mapping[str, Floats]) -> Iterator[tuple[tuple[str, str, str], Floats]]:

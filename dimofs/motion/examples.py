@@ -65,6 +65,6 @@ def _example(arrays: np.lib.npyio.NpzFile, row: int) -> Example:
         position_a=int(arrays[f"{row}/position_a"]),
         position_b=int(arrays[f"{row}/position_b"]),
         channel=(first, second),
-        exact=arrays[f"{row}/exact"] if f"{row}/exact" in arrays else None,
+        exact=arrays.get(f"{row}/exact"),
         **{name: arrays[f"{row}/{name}"] for name in pictures},
     )

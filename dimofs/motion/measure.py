@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from dimofs.config import Model
@@ -57,7 +58,7 @@ def measured_pairs(pairs: pd.DataFrame, frames: int) -> pd.DataFrame:
 
 def measure(
     network: PoseDetector,
-    coefficients: Array,
+    coefficients: Tensor,
     videos: Sequence[Video],
     pairs: pd.DataFrame,
     sidecars: Path,
@@ -85,15 +86,13 @@ def measure(
             total = totals.setdefault(motion.frame_b - motion.frame_a, {})
             for key, value in found.items():
                 total[key] = total.get(key, 0.0) + value
-        rows += [{"video": name, "delta": delta, **totals[delta]} for delta in sorted(totals)]
-    table = pd.DataFrame(rows)
-    arrays = table.map(lambda cell: isinstance(cell, np.ndarray)).any()
-    for column in table.columns[arrays]:
-        table[column] = [cell.ravel() if isinstance(cell, np.ndarray) else None for cell in table[column]]
-    return table
+        for delta, total in sorted(totals.items()):
+            flat = {key: value.ravel() if isinstance(value, np.ndarray) else value for key, value in total.items()}
+            rows.append({"video": name, "delta": delta, **flat})
+    return pd.DataFrame(rows)
 
 
-def _pair_sums(video: Video, motion: PairMotion, coefficients: Array, sidecar: Sidecar | None) -> Sums:
+def _pair_sums(video: Video, motion: PairMotion, coefficients: Tensor, sidecar: Sidecar | None) -> Sums:
     a, b = motion.frame_a, motion.frame_b
     image_a, image_b = read_frame(video.frames[a]), read_frame(video.frames[b])
     motions = {
@@ -111,7 +110,7 @@ def _pair_sums(video: Video, motion: PairMotion, coefficients: Array, sidecar: S
     saliencies = {"saliency_of_sum": of_sum, "saliency_of_magnitudes": of_magnitudes}
     lengths = {name: _length(field) for name, field in motions.items()}
     speed = _length(exact + exact_things)
-    finest = motion.fields[0][0].movedim(1, 3).cpu().numpy() / motion.scale
+    finest = (motion.fields[0][0].movedim(1, 3) / motion.scale).cpu().numpy()
     return {
         **sums,
         **surface_sums(motions, exact, people),
@@ -158,9 +157,10 @@ def surface_sums(motions: Mapping[str, Array], exact: Array, people: NDArray[np.
         down = _length(np.diff(field, axis=0, append=field[-1:]))
         sums[f"outside_variation/{name}"] = float((across + down)[~people].sum(dtype=np.float64))
     p = motions["read_out"][people].astype(np.float64)
-    for name, q in {**{name: field[people] for name, field in motions.items()}, "exact": truth}.items():
+    for name, field in {**motions, "exact": exact}.items():
         if name != "read_out":
-            moments = [*p.sum(0), *q.sum(0, dtype=np.float64), (p * p).sum(), (q * q).sum(), (p * q).sum()]
+            q = field[people].astype(np.float64)
+            moments = [*p.sum(0), *q.sum(0), (p * p).sum(), (q * q).sum(), (p * q).sum()]
             sums[f"moments/{name}"] = np.array(moments, np.float64)
     return sums
 

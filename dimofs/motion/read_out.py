@@ -1,4 +1,4 @@
-"""The linear read-out (§4.1): from the offsets at a joint to the joint's displacement, fitted on training pairs (A17)."""
+"""The linear read-out (§4.1): from the offsets at a joint to its displacement, fitted on training pairs (A17)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from dimofs.training.checkpoint import CheckpointError, load_checkpoint
 from dimofs.training.loop import device
 
 #: Penalties that the fit chooses from, pixels² a joint: how much error one unit of squared coefficients must save.
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 
 _FOLDS = 5
 

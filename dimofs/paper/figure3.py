@@ -16,8 +16,8 @@ from dimofs.paper.figures import GREY, STYLE
 
 #: How `motion.show` chooses the rows.
 RULE = (
-    "Rows: the videos in the order of how much moves (mean length of Farnebäck's flow), five of them evenly spread, the "
-    "fastest first; of each the pair whose Frame A is nearest to its middle. The channels of the finest scale were "
+    "Rows: the videos in the order of how much moves (mean length of Farnebäck's flow), five of them evenly spread, "
+    "the fastest first; of each the pair whose Frame A is nearest to its middle. The channels of the finest scale were "
     "drawn at random."
 )
 
@@ -63,17 +63,19 @@ def figure3(examples: Sequence[Example], dataset: str, rule: str) -> Figure:
             axes = place(_MARGIN + column * (side + _GAP), top, side, high)
             axes.imshow(picture, cmap=_HEAT, vmin=0, vmax=hottest, aspect="auto", interpolation="none")
             if top == _HEAD:
-                axes.set_title(title, fontsize=7.5, pad=3, linespacing=1.1)
+                for line, words in enumerate(reversed(title.split("\n"))):
+                    up = 1 + (0.05 + 0.115 * line) / high
+                    axes.text(0.5, up, words, transform=axes.transAxes, ha="center", fontsize=7.5)
             if column > 1:
                 axes.spines[:].set(visible=True, linewidth=0.4, edgecolor="#cccccc")
         top += high + _GAP
     _draw_keys(place, top - _GAP + 0.12, largest, hottest)
     delta = examples[0].position_b - examples[0].position_a
     about = (
-        f"B is {delta} frames after A; {dataset}. Colours are displacements from A to B: the hue is the direction, full "
-        f"saturation {largest:g} pixels of the frame. {rule}"
+        f"B is {delta} frames after A; {dataset}. Colours are displacements from A to B: the hue is the direction, "
+        f"full saturation {largest:g} pixels of the frame. {rule}"
     )
-    figure.text(0.235, 0.045 / height, fill(about, 118), va="bottom", fontsize=6.8, color=GREY, linespacing=1.35)
+    figure.text(0.235, 0.045 / height, fill(about, 115), va="bottom", fontsize=6.8, color=GREY, linespacing=1.35)
     return figure
 
 

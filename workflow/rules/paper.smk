@@ -135,7 +135,7 @@ rule motion_table:
     input:
         quantities="results/motion/quantities.csv",
     output:
-        report(
+        quantities=report(
             "results/motion.csv",
             caption="../report/motion.rst",
             category="§4 Motion",
@@ -155,7 +155,7 @@ rule motion_table:
     shell:
         "dimofs paper motion-table"
         " --quantities {input.quantities:q}"
-        " --out {output:q}"
+        " --out {output.quantities:q}"
         " > {log:q} 2>&1"
 
 

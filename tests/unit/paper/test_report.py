@@ -20,6 +20,9 @@ from dimofs.paper.report import duration, job_times, machine, marks, write_repor
 CONFIG = Path(__file__).parents[3] / "config" / "config.yaml"
 
 
+PARTS = ("table1.csv", "table2.csv", "table3.csv", "motion.csv", "claims.csv", "figure7.png")
+
+
 class Page(HTMLParser):
     """Reads a page: its words, whether tags are closed in order, and all that it would load."""
 
@@ -226,23 +229,20 @@ class TestWholePage:
 class TestParts:
     def test_an_empty_run_is_a_page_that_says_so(self, tmp_path):
         page = render(tmp_path)
-        for what in ("The verdicts are", "Table 1 is", "Table 2 is", "Table 3 is", "Figure 3 is", "Figure 6 is", "Figure 7 is",
-                     "The measurements of motion are",
-                     "The training curves are", "The sample detections are", "The ledger is", "Times are"):  # fmt: skip
+        for what in ("The verdicts are", "Table 1 is", "Table 2 is", "Table 3 is", "Figure 3 is", "Figure 6 is",
+                     "Figure 7 is", "The measurements of motion are", "The training curves are",
+                     "The sample detections are", "The ledger is", "Times are"):  # fmt: skip
             assert f"{what} left out" in page.text
         assert "snakemake results/table1.csv" in page.text
         assert "img" not in page.tags
 
-    @pytest.mark.parametrize(
-        "part", ["table1.csv", "table2.csv", "table3.csv", "motion.csv", "claims.csv", "figure7.png"]
-    )
+    @pytest.mark.parametrize("part", PARTS)
     def test_one_part_is_left_out_alone(self, part, tmp_path):
         write_results(tmp_path / "results")
         (tmp_path / "results" / part).unlink()
         page = render(tmp_path)
         assert f"snakemake results/{part}" in page.text
-        others = {"table1.csv", "table2.csv", "table3.csv", "motion.csv", "claims.csv", "figure7.png"} - {part}
-        assert not [other for other in others if f"snakemake results/{other}" in page.text]
+        assert not [other for other in set(PARTS) - {part} if f"snakemake results/{other}" in page.text]
 
     def test_a_sweep_of_one_delta_has_no_curves(self, tmp_path):
         write_results(tmp_path / "results")
