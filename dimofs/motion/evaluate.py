@@ -48,13 +48,15 @@ def evaluate_motion(sums: pd.DataFrame, paper: Paper, seed: int) -> pd.DataFrame
     """
     names = sorted(sums["video"].unique())
     weights = resample_weights(len(names), paper.resamples, seed)
+    surface = "people" in sums
     rows = []
     for delta, of_delta in sums.groupby("delta", sort=True):
-        totals = _Totals(of_delta.set_index("video").reindex(names))
+        totals = _totals(of_delta.set_index("video").reindex(names))
         with np.errstate(invalid="ignore", divide="ignore"):
-            values = dict(quantities(totals.of(np.ones((1, len(names))))))
+            values = dict(quantities(totals(np.ones((1, len(names)))), surface=surface))
             chunks = [
-                dict(quantities(totals.of(weights[start : start + _CHUNK]))) for start in range(0, len(weights), _CHUNK)
+                dict(quantities(totals(weights[start : start + _CHUNK]), surface=surface))
+                for start in range(0, len(weights), _CHUNK)
             ]
         for key, value in values.items():
             if np.isnan(value[0]):
@@ -62,22 +64,22 @@ def evaluate_motion(sums: pd.DataFrame, paper: Paper, seed: int) -> pd.DataFrame
             low, high = percentile_interval(np.concatenate([chunk[key] for chunk in chunks]), paper.confidence)
             rows.append((*key, delta, value[0], low, high, int(of_delta["pairs"].sum()), len(of_delta)))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    order = {key: place for place, key in enumerate(dict.fromkeys(map(tuple, table.iloc[:, :3].to_numpy())))}
-    place = [order[key] for key in map(tuple, table.iloc[:, :3].to_numpy())]
+    place = table.groupby(list(COLUMNS[:3]), sort=False).ngroup()
     return table.assign(place=place).sort_values(["place", "delta"], ignore_index=True).drop(columns="place")
 
 
-def quantities(total: Total) -> Iterator[tuple[tuple[str, str, str], Floats]]:
-    """Give every figure of merit as ((quantity, method, against), values (R,)); NaN where it cannot be measured."""
-    for place, count in (("joint", "joints"), ("people", "people")):
-        error = {motion: total(f"{place}_error/{motion}") / total(count) for motion in (*MOTIONS, "zero")}
-        yield from _absolute(f"{place}_error", error)
-        for motion in MOTIONS:
-            yield (f"{place}_gain", motion, "zero"), 100 * (1 - error[motion] / error["zero"])
-        yield from _differences(f"{place}_error", error, ("read_out",), ("zero", *FLOWS))
+def quantities(total: Total, *, surface: bool) -> Iterator[tuple[tuple[str, str, str], Floats]]:
+    """Give every figure of merit as ((quantity, method, against), values (R,)); NaN where nothing was counted.
+
+    surface: whether there are sums of pixels, beside those of joints.
+    """
+    yield from _errors("joint", total)
     around_mean = total("joint_square/zero") - (total("joint_x") ** 2 + total("joint_y") ** 2) / total("joints")
     for motion in MOTIONS:
         yield ("joint_r2", motion, ""), 1 - total(f"joint_square/{motion}") / around_mean
+    if not surface:
+        return
+    yield from _errors("people", total)
     for quantity, name in (("noise", "outside_length"), ("variation", "outside_variation")):
         outside = {motion: total(f"{name}/{motion}") / total("outside") for motion in MOTIONS}
         yield from _absolute(quantity, outside)
@@ -97,26 +99,18 @@ def quantities(total: Total) -> Iterator[tuple[tuple[str, str, str], Floats]]:
     yield ("followed_parts", "channels", ""), _followed_parts(following, energy, total("flow_energy"))
 
 
-class _Totals:
-    """The sums of one δ by video, in the order of the weights' columns; a video without pairs adds nothing."""
+def _totals(table: pd.DataFrame) -> Callable[[Floats], Total]:
+    """Bind the sums of one δ, a row a video, to resamples (R, V) of them; a video without pairs adds nothing."""
+    columns = {str(name): _stacked(column) for name, column in table.items()}
 
-    def __init__(self, table: pd.DataFrame) -> None:
-        self._columns = {str(name): _stacked(column) for name, column in table.items() if name != "delta"}
-
-    def of(self, weights: Floats) -> Total:
-        """Bind resamples (R, V) to a function from names to sums (R, …); NaN where nothing was counted."""
-
+    def of(weights: Floats) -> Total:
         def total(name: str) -> Floats:
-            if name not in self._columns:
-                return np.full((len(weights), 1) if name in _ARRAYS else len(weights), np.nan)
-            summed: Floats = weights @ self._columns[name]
+            summed: Floats = weights @ columns[name]
             return summed
 
         return total
 
-
-#: Sums that are arrays.
-_ARRAYS = {"gram", "following", "channel_energy", "flow_energy", *(f"moments/{name}" for name in (*FLOWS, "exact"))}
+    return of
 
 
 def _stacked(column: pd.Series) -> Floats:
@@ -127,6 +121,15 @@ def _stacked(column: pd.Series) -> Floats:
     nothing = np.zeros(len(cells[0]))
     found = [cell if isinstance(cell, np.ndarray | list) else nothing for cell in column]
     return np.stack([np.asarray(cell, np.float64) for cell in found])
+
+
+def _errors(place: str, total: Total) -> Iterator[tuple[tuple[str, str, str], Floats]]:
+    count = total("joints" if place == "joint" else "people")
+    error = {motion: total(f"{place}_error/{motion}") / count for motion in (*MOTIONS, "zero")}
+    yield from _absolute(f"{place}_error", error)
+    for motion in MOTIONS:
+        yield (f"{place}_gain", motion, "zero"), 100 * (1 - error[motion] / error["zero"])
+    yield from _differences(f"{place}_error", error, ("read_out",), ("zero", *FLOWS))
 
 
 def _absolute(quantity: str, values: Mapping[str, Floats]) -> Iterator[tuple[tuple[str, str, str], Floats]]:
@@ -144,8 +147,6 @@ def _differences(
 
 def _correlation(moments: Floats, count: Floats) -> Floats:
     """Pearson's correlation of two displacements, both axes together, from moments (R, 7) of `measure.surface_sums`."""
-    if moments.shape[1] == 1:
-        return moments[:, 0]
     px, py, qx, qy, pp, qq, pq = moments.T
     within = pq - (px * qx + py * qy) / count
     return within / np.sqrt((pp - (px**2 + py**2) / count) * (qq - (qx**2 + qy**2) / count))

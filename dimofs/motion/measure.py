@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dimofs.config import Model
-from dimofs.datasets.records import Array, Video
+from dimofs.datasets.records import Array, DatasetError, Video
 from dimofs.datasets.synthetic.body import PARTS
 from dimofs.datasets.synthetic.sidecar import Sidecar, load_sidecar, person_flow, thing_flow
 from dimofs.flow import dense_inverse_search, farneback
@@ -46,14 +46,18 @@ def measured_pairs(pairs: pd.DataFrame, frames: int) -> pd.DataFrame:
     """Choose the pairs that are measured: for each video and δ so many Frames A, evenly spread over the video.
 
     pairs: an index of pairs. Left out are δ = 0, where nothing moves, and clamped pairs, whose gap is not δ.
+
+    Raises DatasetError where nothing is left.
     """
     usable = pairs[(pairs["delta"] != 0) & ~pairs["clamped"]].sort_values(["video", "delta", "frame_a"])
+
+    if usable.empty:
+        raise DatasetError("pairs: none has another δ than 0 and is not clamped; list pairs of a smaller δ")
 
     def spread(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(frames, len(rows))).round().astype(int))]
 
-    parts = [spread(rows) for _, rows in usable.groupby(["video", "delta"], sort=True)]
-    return pd.concat(parts, ignore_index=True) if parts else usable
+    return pd.concat([spread(rows) for _, rows in usable.groupby(["video", "delta"], sort=True)], ignore_index=True)
 
 
 def measure(
