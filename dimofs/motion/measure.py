@@ -74,8 +74,9 @@ def measure(
     coefficients: of the read-out, (2, D). pairs: as `measured_pairs` chooses them. sidecars: folder with a
     `<video>.npz` for every rendered video; a video without one has sums of its joints alone.
 
-    Returns one row a video and δ: video, delta, pairs, and a column for each sum of `joint_sums` and `surface_sums`;
-    empty where there is no sidecar.
+    Returns one row a video and δ: video, delta, pairs, a column for each sum of `joint_sums`, and columns for those of
+    `surface_sums`, `saliency_sums`, `discrimination_sums` and `channel_sums`, empty where there is no sidecar. Matrices
+    are flat, row by row.
     """
     network.eval().to(device())
     by_name = {video.name: video for video in videos}

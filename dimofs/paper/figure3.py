@@ -16,9 +16,8 @@ from dimofs.paper.figures import GREY, STYLE
 
 #: How `motion.show` chooses the rows.
 RULE = (
-    "Rows: the videos in the order of how much moves (mean length of Farnebäck's flow), five of them evenly spread, "
-    "the fastest first; of each the pair whose Frame A is nearest to its middle. The channels of the finest scale were "
-    "drawn at random."
+    "Rows: videos at evenly spread ranks of how much moves (mean length of Farnebäck's flow), the fastest first; of "
+    "each the pair whose Frame A is nearest to its middle. The channels of the finest scale were drawn at random."
 )
 
 _WIDTH = 7.2  # inches, a text's width
@@ -75,7 +74,7 @@ def figure3(examples: Sequence[Example], dataset: str, rule: str) -> Figure:
         f"B is {delta} frames after A; {dataset}. Colours are displacements from A to B: the hue is the direction, "
         f"full saturation {largest:g} pixels of the frame. {rule}"
     )
-    figure.text(0.235, 0.045 / height, fill(about, 115), va="bottom", fontsize=6.8, color=GREY, linespacing=1.35)
+    figure.text(0.235, 0.045 / height, fill(about, 112), va="bottom", fontsize=6.8, color=GREY, linespacing=1.35)
     return figure
 
 
