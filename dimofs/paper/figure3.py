@@ -74,7 +74,7 @@ def figure3(examples: Sequence[Example], dataset: str, rule: str) -> Figure:
         f"B is {delta} frames after A; {dataset}. Colours are displacements from A to B: the hue is the direction, "
         f"full saturation {largest:g} pixels of the frame. {rule}"
     )
-    figure.text(0.235, 0.045 / height, fill(about, 112), va="bottom", fontsize=6.8, color=GREY, linespacing=1.35)
+    figure.text(0.235, 0.045 / height, fill(about, 109), va="bottom", fontsize=6.8, color=GREY, linespacing=1.35)
     return figure
 
 

@@ -41,14 +41,14 @@ _JOINTS = {
 }
 _METHODS = {"single_frame": "Single-frame baseline", "dimofs": "DiMoFs", "difference": "Gain"}
 _MOTIONS = {
-    "read_out": "Read out of DiMoFs",
-    "farneback": "Farnebäck flow, Detect-and-Track’s settings",
-    "farneback_opencv": "Farnebäck flow, OpenCV’s settings",
+    "read_out": "read-out of DiMoFs",
+    "farneback": "Farnebäck flow",
+    "farneback_opencv": "Farnebäck (OpenCV)",
     "dis": "DIS flow",
-    "zero": "No motion",
-    "exact": "exact motion",
-    "saliency_of_sum": "magnitude of the summed offsets",
-    "saliency_of_magnitudes": "sum of the offsets’ magnitudes",
+    "zero": "no motion",
+    "exact": "the exact motion",
+    "saliency_of_sum": "magnitude of the sum",
+    "saliency_of_magnitudes": "sum of magnitudes",
     "channels": "offsets",
 }
 _MOTION_DELTAS = (1, 5, 10)
@@ -284,34 +284,19 @@ def _method(name: str) -> str:
 
 
 def _motion(table: pd.DataFrame | None) -> dict[str, Any] | None:
-    """Show the figures of merit of motion at a few δ: errors by method, and all else that is no difference."""
+    """Show the figures of merit of motion at a few δ: everything but gains and differences, by what it means."""
     if table is None or table.empty:
         return None
     table = table.fillna({"against": ""})
+    table = table[(table["against"] == "") | (table["quantity"] == "correlation")]
     deltas = [delta for delta in _MOTION_DELTAS if delta in set(table["delta"])] or [int(table["delta"].max())]
-    cells = {
-        (row["quantity"], row["method"], row["against"], row["delta"]): row
-        for row in _rows(table[table["delta"].isin(deltas)])
-    }
-    kinds = dict.fromkeys(key[:3] for key in cells)
-
-    def named(quantity: str, method: str, against: str) -> dict[str, Any]:
-        return {"cells": [cells.get((quantity, method, against, delta)) for delta in deltas]}
-
-    errors = [
-        {"name": _MOTIONS[method], "places": [named(f"{place}_error", method, "") for place in ("joint", "people")]}
-        for method in dict.fromkeys(method for quantity, method, against in kinds if quantity.endswith("_error"))
-    ]
-    others = [
-        {
-            "meaning": table.loc[table["quantity"] == quantity, "meaning"].iloc[0],
-            "name": _MOTIONS[method] + (f", with {_MOTIONS[against]}" if against else ""),
-            **named(quantity, method, against),
-        }
-        for quantity, method, against in kinds
-        if quantity == "correlation" or not (against or quantity.endswith(("_error", "_gain")))
-    ]
-    return {"deltas": deltas, "errors": errors, "others": others}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for _, of_one in table.groupby(["quantity", "method", "against"], sort=False):
+        first, by_delta = of_one.iloc[0], {row["delta"]: row for row in _rows(of_one)}
+        name = f"with {_MOTIONS[first['against']]}" if first["against"] else _MOTIONS[first["method"]]
+        what = f"{first['meaning']}, {first['unit']}" if first["unit"] != "1" else first["meaning"]
+        groups.setdefault(what, []).append({"name": name, "cells": [by_delta.get(delta) for delta in deltas]})
+    return {"deltas": deltas, "groups": groups}
 
 
 def _table3(table: pd.DataFrame | None) -> list[dict[str, Any]] | None:

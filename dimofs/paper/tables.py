@@ -30,7 +30,7 @@ MOTION_MEANINGS = {
     "people_gain": ("how much smaller that error is than without any motion", "%"),
     "noise": ("length of the motion outside people, the camera's included", "pixels"),
     "variation": ("change of the motion from pixel to pixel outside people", "pixels"),
-    "correlation": ("correlation of the displacements on people", "1"),
+    "correlation": ("correlation of the read-out on people", "1"),
     "saliency_ratio": ("saliency on people over saliency elsewhere", "1"),
     "discrimination": ("area under the ROC curve, people against things that move as much", "1"),
     "channel_correlation": ("absolute correlation of two channels of the finest scale on people", "1"),
