@@ -25,6 +25,8 @@ rule all:
         "results/table2.csv",
         "results/table3.csv",
         "results/table3_differences.csv",
+        "results/motion.csv",
+        multiext("results/figure3", ".pdf", ".png"),
         multiext("results/figure6", ".pdf", ".png"),
         multiext("results/figure7", ".pdf", ".png"),
         multiext("results/training_curves", ".pdf", ".png"),
@@ -40,6 +42,7 @@ include: "workflow/rules/pairs.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/pose.smk"
 include: "workflow/rules/tracking.smk"
+include: "workflow/rules/motion.smk"
 include: "workflow/rules/actions.smk"
 include: "workflow/rules/paper.smk"
 
@@ -53,7 +56,9 @@ rule report_page:
         "results/table2.csv",
         "results/table3.csv",
         "results/table3_differences.csv",
+        "results/motion.csv",
         "results/claims.csv",
+        "results/figure3.png",
         "results/figure6.png",
         "results/figure7.png",
         "results/training_curves.png",

@@ -31,11 +31,13 @@ datasets_app = typer.Typer(
 )
 tracking_app = typer.Typer(no_args_is_help=True, help="Chapter tracking (§6.1): link poses to tracks and judge them.")
 pose_app = typer.Typer(no_args_is_help=True, help="Chapter pose (§6.1): predict and judge poses over δ.")
+motion_app = typer.Typer(no_args_is_help=True, help="Chapter motion (§4): what the offsets show, and the read-out.")
 actions_app = typer.Typer(no_args_is_help=True, help="Chapter actions (§6.2): the localiser of §5.1 and its ablations.")
 paper_app = typer.Typer(no_args_is_help=True, help="Chapter paper: tables and figures.")
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(pose_app, name="pose")
 app.add_typer(tracking_app, name="tracking")
+app.add_typer(motion_app, name="motion")
 app.add_typer(actions_app, name="actions")
 app.add_typer(paper_app, name="paper")
 
@@ -46,6 +48,7 @@ Ablations = Annotated[Path, typer.Option(help="the columns of Table 3 (config/ab
 Out = Annotated[Path, typer.Option(help="file to write")]
 Table = Annotated[Path, typer.Option(help="table of an earlier chapter")]
 Checkpoint = Annotated[Path, typer.Option(help="weights (safetensors)")]
+ReadOut = Annotated[Path, typer.Option(help="linear read-out of dimofs motion fit (safetensors)")]
 
 #: What the tables and figures are on, said in each of them: poses and actions, by the source of the data.
 DATA = {
@@ -285,6 +288,101 @@ def tracking_submit(
     )
 
 
+@motion_app.command("fit")
+def motion_fit(config: ConfigFile, checkpoint: Checkpoint, dataset: Dataset, pairs: PairIndex, out: Out) -> None:
+    """Fit the linear read-out of a joint's displacement from the offsets there, on pairs as training draws them."""
+    import torch
+
+    from dimofs.motion.read_out import fit_read_out
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pairs.sampling import PairSampler
+    from dimofs.pose.pretrain import load_detector
+    from dimofs.training.checkpoint import save_checkpoint
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.pose.threads)
+    sampler = PairSampler(read_pairs(pairs), "train", settings.seed)
+    draws = [sampler.draw(position) for position in range(settings.motion.read_out_pairs)]
+    detector = load_detector(settings, "dimofs", checkpoint)
+    videos = _read("posetrack18", settings, dataset)
+    read_out = fit_read_out(detector, videos, draws, settings.model, settings.pose.batch_size)
+    metadata = {
+        "penalty": read_out.penalty,
+        "joints": read_out.joints,
+        "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (checkpoint, dataset, pairs)},
+    }
+    save_checkpoint(out, {"coefficients": read_out.coefficients}, metadata)
+
+
+@motion_app.command("measure")
+def motion_measure(
+    config: ConfigFile, checkpoint: Checkpoint, read_out: ReadOut, dataset: Dataset, pairs: PairIndex, out: Out
+) -> None:
+    """Sum up errors, noise and saliency of the motion of validation pairs, beside optical flow and no motion."""
+    import torch
+
+    from dimofs.datasets.manifest import dataset_root
+    from dimofs.io import write_parquet
+    from dimofs.motion.measure import measure, measured_pairs
+    from dimofs.motion.read_out import load_read_out
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.pretrain import load_detector
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.pose.threads)
+    sums = measure(
+        load_detector(settings, "dimofs", checkpoint),
+        load_read_out(read_out, settings.model.fpn_channels),
+        _read("posetrack18", settings, dataset),
+        measured_pairs(read_pairs(pairs), settings.motion.frames),
+        dataset_root(dataset) / "sidecar" / "val",
+        settings.model,
+        settings.pose.batch_size,
+    )
+    write_parquet(sums, out)
+
+
+@motion_app.command("evaluate")
+def motion_evaluate(
+    config: ConfigFile, sums: Annotated[Path, typer.Option(help="sums of dimofs motion measure (Parquet)")], out: Out
+) -> None:
+    """Make the figures of merit over δ, with paired bootstrap intervals over videos."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.motion.evaluate import evaluate_motion
+
+    settings = load_config(config)
+    write_csv(evaluate_motion(pd.read_parquet(sums), settings.paper, settings.seed), out)
+
+
+@motion_app.command("show")
+def motion_show(
+    config: ConfigFile, checkpoint: Checkpoint, read_out: ReadOut, dataset: Dataset, pairs: PairIndex, out: Out
+) -> None:
+    """Gather the rows of Figure 3, chosen by a rule."""
+    import torch
+
+    from dimofs.datasets.manifest import dataset_root
+    from dimofs.motion.examples import write_examples
+    from dimofs.motion.read_out import load_read_out
+    from dimofs.motion.show import chosen_pairs, show_pairs
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.pretrain import load_detector
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.pose.threads)
+    examples = show_pairs(
+        load_detector(settings, "dimofs", checkpoint),
+        load_read_out(read_out, settings.model.fpn_channels),
+        chosen_pairs(_read("posetrack18", settings, dataset), read_pairs(pairs)),
+        dataset_root(dataset) / "sidecar" / "val",
+        settings.model,
+        settings.seed,
+    )
+    write_examples(examples, out)
+
+
 @actions_app.command("train")
 def actions_train(
     training: str,
@@ -467,6 +565,35 @@ def table3(ablations: Ablations, columns: Table, differences: Table, out: Out, d
 
     write_csv(tables.table3(read_columns(ablations), pd.read_csv(columns)), out)
     write_csv(tables.table3_differences(pd.read_csv(differences)), differences_out)
+
+
+@paper_app.command()
+def motion_table(config: ConfigFile, quantities: Table, out: Out) -> None:
+    """Make the table of the figures of merit of motion."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.paper import tables
+
+    pose_data, _ = _data(config)
+    write_csv(tables.motion_table(pd.read_csv(quantities, keep_default_na=False), pose_data), out)
+
+
+@paper_app.command()
+def figure3(
+    config: ConfigFile,
+    examples: Annotated[Path, typer.Option(help="rows of dimofs motion show (npz)")],
+    out: Out,
+    png: Out,
+) -> None:
+    """Draw Figure 3: the motion in DiMoFs beside optical flow."""
+    from dimofs.motion.examples import read_examples
+    from dimofs.paper import figures
+    from dimofs.paper.figure3 import RULE
+    from dimofs.paper.figure3 import figure3 as draw
+
+    pose_data, _ = _data(config)
+    figures.save(draw(read_examples(examples), pose_data, RULE), out, png)
 
 
 @paper_app.command()

@@ -205,6 +205,13 @@ class Tracking(Section):
     operating_points: OperatingPoints
 
 
+class Motion(Section):
+    """Chapter `motion` (§4): what the offsets show, and the linear read-out of human motion."""
+
+    read_out_pairs: int = Field(ge=1, description="training pairs that the linear read-out is fitted on (A17)")
+    frames: int = Field(ge=1, description="Frames A of every validation video that are measured at each δ")
+
+
 class Farneback(Section):
     """Farneback flow of column 5 of Table 3 (A19)."""
 
@@ -248,6 +255,7 @@ class Config(Section):
     pretrain: Pretrain
     pose: Pose
     tracking: Tracking
+    motion: Motion
     actions: Actions
     paper: Paper
 

@@ -1,10 +1,7 @@
 """The motion offsets themselves (§3): DiMoFs predicted from the difference of two frames' features."""
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dimofs.model.backbone import STRIDES
 from dimofs.model.resample import resample
 
 
@@ -52,18 +49,3 @@ class Resampling(nn.Module):
         """
         sampled = features_b if offsets is None else map(resample, features_b, offsets)
         return [convolution(level) for convolution, level in zip(self.mix, sampled, strict=True)]
-
-
-def at_points(offsets: list[Tensor], points: Tensor) -> Tensor:
-    """Read the offsets of one pair at points of Frame A: with the joints, the joint features of §4 and §5.2 (A14).
-
-    offsets: per scale (2C, H, W), as `Offsets` gives them. points: (P, 2) x y, pixels of the network's frame, where the
-    centre of the top-left pixel is (0, 0); bilinear, and outside the frame as on its border.
-    Returns (P, scales × 2C): scale after scale, channel after channel (dx, dy), in pixels of the network's frame (A15,
-    A16).
-    """
-    size = points.new_tensor([STRIDES[0] * side for side in (offsets[0].shape[-1], offsets[0].shape[-2])])
-    grid = ((2 * points + 1) / size - 1)[None, None]
-    read = [F.grid_sample(level[None], grid, padding_mode="border", align_corners=False)[0, :, 0] for level in offsets]
-    dx_dy = [level.T.unflatten(1, (-1, 2)).flip(2) * stride for level, stride in zip(read, STRIDES, strict=True)]
-    return torch.cat([level.flatten(1) for level in dx_dy], dim=1)

@@ -20,16 +20,16 @@ from dimofs.io import replacing
 from dimofs.paper.reference import paper_value
 from dimofs.paper.wording import number
 
-_BLUE, _PURPLE, _VERMILION, _GREEN, _INK, _GREY = "#0072B2", "#CC79A7", "#D55E00", "#009E73", "#222222", "#666666"
-_STYLE: list[Any] = [
+_BLUE, _PURPLE, _VERMILION, _GREEN, INK, GREY = "#0072B2", "#CC79A7", "#D55E00", "#009E73", "#222222", "#666666"
+STYLE: list[Any] = [
     "default",
     {
         "font.family": "DejaVu Sans",
         "font.size": 9,
-        "text.color": _INK,
+        "text.color": INK,
         "axes.axisbelow": True,
-        "axes.edgecolor": _GREY,
-        "axes.labelcolor": _INK,
+        "axes.edgecolor": GREY,
+        "axes.labelcolor": INK,
         "axes.linewidth": 0.7,
         "axes.spines.right": False,
         "axes.spines.top": False,
@@ -37,10 +37,10 @@ _STYLE: list[Any] = [
         "grid.linewidth": 0.6,
         "lines.linewidth": 1.6,
         "lines.markersize": 3.6,
-        "xtick.color": _GREY,
-        "xtick.labelcolor": _INK,
-        "ytick.color": _GREY,
-        "ytick.labelcolor": _INK,
+        "xtick.color": GREY,
+        "xtick.labelcolor": INK,
+        "ytick.color": GREY,
+        "ytick.labelcolor": INK,
         "pdf.fonttype": 42,
     },
 ]
@@ -62,7 +62,7 @@ class _Entry(NamedTuple):
     rows: Sequence[tuple[str, str, str]]
 
 
-@style.context(_STYLE)
+@style.context(STYLE)
 def figure6(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset: str) -> Figure:
     """Draw pose mAP over δ: DiMoFs and the copy baseline with their bands, the single-frame baseline as a level line.
 
@@ -76,11 +76,11 @@ def figure6(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset:
     first, last = int(mean["delta"].min()), int(mean["delta"].max())
     figure, axes, panel = _canvas("pose mAP (%, PCKh@0.5)", bottom=0.122)
 
-    axes.fill_between([first, last], baseline["ci_low"], baseline["ci_high"], color=_INK, alpha=0.1, linewidth=0)
-    level: dict[str, Any] = {"color": _INK, "linewidth": 1.1, "linestyle": (0, (5, 2.2))}
+    axes.fill_between([first, last], baseline["ci_low"], baseline["ci_high"], color=INK, alpha=0.1, linewidth=0)
+    level: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": (0, (5, 2.2))}
     axes.plot([first, last], [baseline["ap"]] * 2, **level)
     paper_level = paper_value("table1", "single_frame", "mean")
-    _draw_paper(axes, {0: paper_level}, _INK, first, last)
+    _draw_paper(axes, {0: paper_level}, INK, first, last)
     entries = [_Entry("single-frame baseline", level, [("mAP", _interval(baseline, "ap"), number(paper_level))])]
     for method, name, colour, marker in (
         ("copy", "detections copied from B", _PURPLE, "s"),
@@ -114,7 +114,7 @@ def figure6(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset:
     return figure
 
 
-@style.context(_STYLE)
+@style.context(STYLE)
 def figure7(sweep: pd.DataFrame, dataset: str) -> Figure:
     """Draw action frame-mAP over δ for every swept training with its band, and below how many pairs were clamped.
 
@@ -124,7 +124,7 @@ def figure7(sweep: pd.DataFrame, dataset: str) -> Figure:
     deltas = sorted(int(delta) for delta in sweep["delta"].unique())
     figure, axes, panel = _canvas("frame-mAP (%, IoU 0.5)", bottom=0.235)
     entries: list[_Entry] = []
-    spare = [(_PURPLE, "P"), (_GREEN, "X"), (_INK, "D")]
+    spare = [(_PURPLE, "P"), (_GREEN, "X"), (INK, "D")]
     for training in sorted(sweep["training"].unique(), key=lambda name: (name != "dimofs", name)):
         curve = sweep[sweep["training"] == training].sort_values("delta").set_index("delta", drop=False)
         name, colour, marker, columns = _TRAININGS.get(training, (training, *spare[len(entries) % 3], {}))
@@ -142,20 +142,20 @@ def figure7(sweep: pd.DataFrame, dataset: str) -> Figure:
 
     paper_peak = paper_value("figure7", "dimofs", "peak_delta")
     if deltas[0] <= paper_peak <= deltas[-1]:
-        axes.axvline(paper_peak, color=_GREY, linewidth=0.9, linestyle=":", zorder=0)
+        axes.axvline(paper_peak, color=GREY, linewidth=0.9, linestyle=":", zorder=0)
         axes.annotate(
             "the paper's peak",
             (paper_peak, 0.015),
             (4, 0),
             xycoords=axes.get_xaxis_transform(),
             textcoords="offset points",
-            color=_GREY,
+            color=GREY,
             fontsize=7,
         )
     pairs = sweep.drop_duplicates("delta").sort_values("delta")
     left, _, width, _ = axes.get_position().bounds
     strip = figure.add_axes((left, 0.122, width, 0.075), sharex=axes)
-    strip.fill_between(pairs["delta"], 0, 100 * pairs["clamped_fraction"], color=_GREY, alpha=0.35, linewidth=0)
+    strip.fill_between(pairs["delta"], 0, 100 * pairs["clamped_fraction"], color=GREY, alpha=0.35, linewidth=0)
     strip.text(
         0.012, 0.92, "pairs with B clamped to the clip's end (%)", transform=strip.transAxes, va="top", fontsize=7
     )
@@ -175,7 +175,7 @@ def figure7(sweep: pd.DataFrame, dataset: str) -> Figure:
     return figure
 
 
-@style.context(_STYLE)
+@style.context(STYLE)
 def training_curves(still: pd.DataFrame, single_frame: pd.DataFrame, dimofs: pd.DataFrame, dataset: str) -> Figure:
     """Draw how the pose networks learn: mAP at δ = 0 on unseen videos over optimiser steps.
 
@@ -191,7 +191,7 @@ def training_curves(still: pd.DataFrame, single_frame: pd.DataFrame, dimofs: pd.
     axes.plot(
         initial["step"] - initial["step"].iloc[-1],
         initial["val_map"],
-        color=_GREY,
+        color=GREY,
         marker="v",
         label=f"still images, where both start: {number(start)}",
     )
@@ -203,13 +203,13 @@ def training_curves(still: pd.DataFrame, single_frame: pd.DataFrame, dimofs: pd.
         steps, values = [0, *points["step"]], [start, *points["val_map"]]
         axes.plot(steps, values, color=colour, marker=marker, label=f"{name}: {number(values[-1])} at the end")
     axes.legend(frameon=False, loc="lower right")
-    axes.set_title(f"Unseen videos of the {dataset}", loc="left", fontsize=9, color=_GREY)
+    axes.set_title(f"Unseen videos of the {dataset}", loc="left", fontsize=9, color=GREY)
     return figure
 
 
 def save(figure: Figure, pdf: Path, png: Path) -> None:
     """Write a figure as PDF (vectors, text as text) and as PNG (200 dots an inch); equal figures give equal bytes."""
-    with style.context(_STYLE):
+    with style.context(STYLE):
         with replacing(pdf) as temporary:
             figure.savefig(temporary, metadata={"CreationDate": None})
         with replacing(png) as temporary:
@@ -251,8 +251,8 @@ def _draw_panel(panel: Axes, entries: Sequence[_Entry], about_paper: str, about_
     """Write the key and the numbers: a block for each curve, ours and the paper's in columns of their own."""
     small: dict[str, Any] = {"va": "center", "fontsize": 7.5}
     ours, paper, step, y = 0.8, 1.0, 0.044, 0.96
-    panel.text(ours, y, "ours", ha="right", color=_GREY, **small)
-    panel.text(paper, y, "paper", ha="right", color=_GREY, **small)
+    panel.text(ours, y, "ours", ha="right", color=GREY, **small)
+    panel.text(paper, y, "paper", ha="right", color=GREY, **small)
     for entry in entries:
         y -= step
         panel.plot([0, 0.05, 0.1], [y] * 3, **entry.look, markevery=[1])
@@ -261,13 +261,13 @@ def _draw_panel(panel: Axes, entries: Sequence[_Entry], about_paper: str, about_
             y -= step
             panel.text(0.03, y, label, **small)
             panel.text(ours, y, value, ha="right", **small)
-            panel.text(paper, y, stated, ha="right", color=_GREY, **small)
+            panel.text(paper, y, stated, ha="right", color=GREY, **small)
         y -= 0.5 * step
     y -= step
-    panel.plot([0.05], [y], **_diamond(_GREY))
-    panel.text(0.13, y, "the paper", va="center", weight="bold", color=_GREY)
-    panel.text(0.03, y - 0.7 * step, fill(about_paper, 46), va="top", fontsize=7, color=_GREY, linespacing=1.3)
-    panel.text(0.03, 0.025, fill(about_ours, 46), va="bottom", fontsize=7, color=_GREY, linespacing=1.3)
+    panel.plot([0.05], [y], **_diamond(GREY))
+    panel.text(0.13, y, "the paper", va="center", weight="bold", color=GREY)
+    panel.text(0.03, y - 0.7 * step, fill(about_paper, 46), va="top", fontsize=7, color=GREY, linespacing=1.3)
+    panel.text(0.03, 0.025, fill(about_ours, 46), va="bottom", fontsize=7, color=GREY, linespacing=1.3)
 
 
 def _interval(row: Any, value: str, sign: str = "") -> str:

@@ -40,7 +40,20 @@ _JOINTS = {
     "mean": "Mean of 15 joints",
 }
 _METHODS = {"single_frame": "Single-frame baseline", "dimofs": "DiMoFs", "difference": "Gain"}
+_MOTIONS = {
+    "read_out": "read-out of DiMoFs",
+    "farneback": "Farnebäck flow",
+    "farneback_opencv": "Farnebäck (OpenCV)",
+    "dis": "DIS flow",
+    "zero": "no motion",
+    "exact": "the exact motion",
+    "saliency_of_sum": "magnitude of the sum",
+    "saliency_of_magnitudes": "sum of magnitudes",
+    "channels": "offsets",
+}
+_MOTION_DELTAS = (1, 5, 10)
 _FIGURES = {
+    "figure3": "Figure 3. What the offsets show of motion, beside optical flow and the exact motion of people.",
     "figure6": "Figure 6. Poses of Frame A found in the features of Frame B, δ frames away.",
     "figure7": "Figure 7. Actions recognised from two frames, δ apart.",
     "training_curves": "How the pose networks learned. The paper shows no such figure.",
@@ -109,6 +122,7 @@ def write_report(
         ledger=_ledger(_table(results / "claims.csv")),
         table1=_table1(_table(results / "table1.csv")),
         table2=_table2(_table(results / "table2.csv")),
+        motion=_motion(_table(results / "motion.csv")),
         table3=_table3(_table(results / "table3.csv")),
         differences=_differences(_table(results / "table3_differences.csv")),
         figures={name: _figure(results / f"{name}.png", caption) for name, caption in _FIGURES.items()},
@@ -267,6 +281,22 @@ def _method(name: str) -> str:
     """Write "dimofs, detect_and_track, filtered" as a reader would."""
     method, _, way = name.partition(", ")
     return ", ".join([_METHODS.get(method, method), *([way.replace("_", " ")] if way else [])])
+
+
+def _motion(table: pd.DataFrame | None) -> dict[str, Any] | None:
+    """Show the figures of merit of motion at a few δ: everything but gains and differences, by what it means."""
+    if table is None or table.empty:
+        return None
+    table = table.fillna({"against": ""})
+    table = table[(table["against"] == "") | (table["quantity"] == "correlation")]
+    deltas = [delta for delta in _MOTION_DELTAS if delta in set(table["delta"])] or [int(table["delta"].max())]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for _, of_one in table.groupby(["quantity", "method", "against"], sort=False):
+        first, by_delta = of_one.iloc[0], {row["delta"]: row for row in _rows(of_one)}
+        name = f"with {_MOTIONS[first['against']]}" if first["against"] else _MOTIONS[first["method"]]
+        what = f"{first['meaning']}, {first['unit']}" if first["unit"] != "1" else first["meaning"]
+        groups.setdefault(what, []).append({"name": name, "cells": [by_delta.get(delta) for delta in deltas]})
+    return {"deltas": deltas, "groups": groups}
 
 
 def _table3(table: pd.DataFrame | None) -> list[dict[str, Any]] | None:

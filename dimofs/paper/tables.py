@@ -1,4 +1,4 @@
-"""Tables 1, 2 and 3: the paper's values and ours in separate columns, ours with intervals."""
+"""Tables 1, 2 and 3: the paper's values and ours in separate columns, ours with intervals; and the table of motion."""
 
 from collections.abc import Sequence
 
@@ -19,6 +19,22 @@ MEANINGS = {
     "6-4": "motion cues (δ = 10 instead of 0) with DiMoFs training",
     "3-2": "motion cues (δ = 10 instead of 0) without DiMoFs training",
     "6-1": "DiMoFs, δ = 10, instead of an inflated 3-D network",
+}
+
+#: What each figure of merit of motion is, and its unit.
+MOTION_MEANINGS = {
+    "joint_error": ("end-point error at joints", "pixels"),
+    "joint_gain": ("how much smaller that error is than without any motion", "%"),
+    "joint_r2": ("variance of the joints' displacements explained", "1"),
+    "people_error": ("end-point error on all pixels of people", "pixels"),
+    "people_gain": ("how much smaller that error is than without any motion", "%"),
+    "noise": ("length of the motion outside people, the camera's included", "pixels"),
+    "variation": ("change of the motion from pixel to pixel outside people", "pixels"),
+    "correlation": ("correlation of the read-out on people", "1"),
+    "saliency_ratio": ("saliency on people over saliency elsewhere", "1"),
+    "discrimination": ("area under the ROC curve, people against things that move as much", "1"),
+    "channel_correlation": ("absolute correlation of two channels of the finest scale on people", "1"),
+    "followed_parts": ("effective number of body parts, of 14, that channels follow best", "parts"),
 }
 
 
@@ -115,6 +131,19 @@ def table3_differences(differences: pd.DataFrame) -> pd.DataFrame:
     table["difference"] = [f"{minuend} − {subtrahend}" for minuend, subtrahend in pairs]
     table["meaning"] = [_meaning(minuend, subtrahend) for minuend, subtrahend in pairs]
     return table[["difference", "meaning", "paper_difference", "map_difference", "ci_low", "ci_high"]]
+
+
+def motion_table(quantities: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Make the table of motion: the figures of merit over δ, each with what it means. The paper has no such numbers.
+
+    quantities: the table of `dimofs motion evaluate`. dataset: what it is on. Columns: quantity, meaning, unit, method,
+    against (what a difference or correlation is with; empty for a value), delta, value, ci_low, ci_high, pairs, videos,
+    dataset.
+    """
+    table = quantities.copy()
+    table.insert(1, "meaning", [MOTION_MEANINGS[quantity][0] for quantity in table["quantity"]])
+    table.insert(2, "unit", [MOTION_MEANINGS[quantity][1] for quantity in table["quantity"]])
+    return table.assign(dataset=dataset)
 
 
 def _yes_no(tick: bool) -> str:

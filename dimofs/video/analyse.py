@@ -16,8 +16,8 @@ from torch import Tensor
 
 from dimofs.config import Linker, Model
 from dimofs.datasets.records import POSETRACK_JOINTS, Array, DatasetError
-from dimofs.model.offsets import at_points
 from dimofs.model.pose_detector import PoseDetector
+from dimofs.motion.fields import joint_features, motion_fields
 from dimofs.pairs.loading import network_frames
 from dimofs.pairs.window import FeatureWindow
 from dimofs.pose.pretrain import detector_of
@@ -55,7 +55,7 @@ class TrackedPerson:
         Array  #: (17, 2) x y in PoseTrack18's order; head_bottom is the shoulders' midpoint (A21), ears mean nothing
     )
     joint_scores: Array  #: (17,) logits
-    features: dict[int, Array]  #: by δ: (17, 8C), see `dimofs.model.offsets.at_points`, in pixels of the video
+    features: dict[int, Array]  #: by δ: (17, 8C), see `dimofs.motion.fields.joint_features`, in pixels of the video
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,8 @@ def _people(
     at = torch.from_numpy(joints.reshape(-1, 2))
     features = {}
     for delta, levels in offsets.items():
-        read = at_points(levels, at.to(levels[0])).float().cpu().numpy()
+        fields = motion_fields([level[None] for level in levels])
+        read = joint_features(fields, at.to(levels[0])[None])[0].float().cpu().numpy()
         features[delta] = read.reshape(len(joints), len(POSETRACK_JOINTS), read.shape[1]) / np.float32(zoom)
     boxes, joints = boxes / np.float32(zoom), joints / np.float32(zoom)
     tracks = tracker.assign(position, boxes.astype(np.float64), joints.astype(np.float64))

@@ -4,7 +4,6 @@ The motion field is the mean of the channels' offsets, summed over the scales (A
 their magnitudes, so that channels which point against each other do not hide motion (A18).
 """
 
-from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from dimofs.datasets.contact_sheet import draw_skeleton
 from dimofs.datasets.records import POSETRACK_JOINTS, Array
+from dimofs.flow import colour_wheel, colours
 from dimofs.model.backbone import STRIDES
 from dimofs.pairs.loading import Image
 from dimofs.video.analyse import AnalysedFrame, TrackedPerson
@@ -44,18 +44,6 @@ def motion_maps(offsets: list[Tensor]) -> tuple[Array, Array]:
         total += F.interpolate(maps[None], (height, width), mode="bilinear", align_corners=False)[0]
     maps_array = total.permute(1, 2, 0).cpu().numpy()
     return maps_array[..., :2], maps_array[..., 2]
-
-
-def flow_colours(field: Array, full: float) -> Image:
-    """Colour vectors (h, w, 2), dx dy, as (h, w, 3) BGR.
-
-    The hue is the direction: red to the right, then clockwise yellow-green down, cyan left, violet up. The saturation
-    is the length: white where it is 0, full from `full` on.
-    """
-    length, degrees = cv2.cartToPolar(field[..., 0], field[..., 1], angleInDegrees=True)
-    white = np.full(length.shape, 255, np.uint8)
-    hue, saturation = cv2.convertScaleAbs(degrees, alpha=0.5), cv2.convertScaleAbs(length, alpha=255 / full)
-    return np.asarray(cv2.cvtColor(cv2.merge([hue % 180, saturation, white]), cv2.COLOR_HSV2BGR), np.uint8)
 
 
 def draw(frame: AnalysedFrame, delta: int) -> Image:
@@ -115,10 +103,9 @@ def _fit(maps: Array, frame: AnalysedFrame, shape: tuple[int, ...]) -> Array:
 
 def _field(grey: Image, field: Array, delta: int) -> Image:
     """Vectors of at most length 1, but for a few, over the picture: the shorter, the fainter."""
-    view = _blend(grey, flow_colours(field, 1), np.hypot(field[..., 0], field[..., 1]))
-    wheel, inside = _wheel(max(8, min(view.shape[:2]) // 10))
-    corner = view[4 : 4 + len(wheel), -4 - len(wheel) : -4]
-    corner[inside] = wheel[inside]
+    view = _blend(grey, colours(field, 1)[:, :, ::-1], np.hypot(field[..., 0], field[..., 1]))
+    wheel = colour_wheel(max(16, min(view.shape[:2]) // 5))
+    view[4 : 4 + len(wheel), -4 - len(wheel) : -4] = wheel[:, :, ::-1]
     _note(view, f"mean offset, delta {delta:+d}")
     return view
 
@@ -126,23 +113,16 @@ def _field(grey: Image, field: Array, delta: int) -> Image:
 def _heat(grey: Image, share: Array) -> Image:
     """What stands out from the frame's median (0), from dark violet to yellow (1)."""
     levels = cv2.convertScaleAbs(share.clip(0), alpha=255)
-    colours = np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), np.uint8)
-    view = _blend(grey, colours, 0.25 + share)
+    heat = np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), np.uint8)
+    view = _blend(grey, heat, 0.25 + share)
     _note(view, "saliency")
     return view
 
 
-def _blend(picture: Image, colours: Image, share: Array) -> Image:
-    """Colours over a picture, where the share is 0 not at all."""
+def _blend(picture: Image, paint: Image, share: Array) -> Image:
+    """Paint over a picture, where the share is 0 not at all."""
     opacity = (0.85 * share).clip(0, 0.85)
-    return np.asarray(cv2.blendLinear(picture, colours, 1 - opacity, opacity), np.uint8)
-
-
-@lru_cache(maxsize=4)
-def _wheel(radius: int) -> tuple[Image, np.ndarray]:
-    """The legend of `flow_colours`: every direction and length, and which of its pixels lie in the circle."""
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)
-    return flow_colours(np.stack([x, y], -1), radius), np.hypot(x, y) <= radius
+    return np.asarray(cv2.blendLinear(picture, np.ascontiguousarray(paint), 1 - opacity, opacity), np.uint8)
 
 
 def _note(view: Image, text: str) -> None:

@@ -154,6 +154,7 @@ def test_the_sections_are_chapters_and_two_shared_ones() -> None:
         "pretrain",
         "pose",
         "tracking",
+        "motion",
         "actions",
         "paper",
     ]

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "dimofs"
 
 #: Who may import whom: a part of the package knows the rows above its own, and nobody else in its row.
 ROWS = (
-    ("config", "io", "metrics"),
+    ("config", "io", "metrics", "flow"),
     ("statistics", "mot"),
     ("datasets",),
     ("pairs", "model"),
@@ -24,7 +24,7 @@ ROWS = (
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}
 #: Parts that must work, and start at once, where no torch is.
-LIGHT = ("config", "io", "metrics", "statistics", "mot", "datasets", "paper")
+LIGHT = ("config", "io", "metrics", "flow", "statistics", "mot", "datasets", "paper")
 
 Imports = dict[str, set[str]]
 

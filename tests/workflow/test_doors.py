@@ -19,18 +19,19 @@ from dimofs.config import load_config
 
 #: Outputs that `results/table3.csv` does not need: what is still missing after it was the only target.
 NOT_FOR_TABLE3 = (
-    "results/pretrain/single_frame.*", "results/pose/*", "results/tracking/*", "results/actions/*_sweep.parquet",
-    "results/actions/sweep*.csv", "results/table[12].csv", "results/figure*", "results/training_curves*",
-    "results/claims.csv",
+    "results/pretrain/single_frame.*", "results/pose/*", "results/tracking/*", "results/motion/*",
+    "results/actions/*_sweep.parquet", "results/actions/sweep*.csv", "results/table[12].csv", "results/motion.csv",
+    "results/figure*", "results/training_curves*", "results/claims.csv",
 )  # fmt: skip
 CONFIDENCE = (f"{SMOKE}/config/config.yaml", "confidence: 0.95", "confidence: 0.5")
 AVERAGE_PRECISION = "results/pose/average_precision.csv"
 #: Rules that read the confidence, and those that read what they write.
-JUDGES = {"evaluate_poses", "evaluate_tracking", "evaluate_columns", "evaluate_sweep"}
-PAPER = {"table1", "table2", "table3", "figure6", "figure7", "claims"}
+JUDGES = {"evaluate_poses", "evaluate_tracking", "evaluate_motion", "evaluate_columns", "evaluate_sweep"}
+PAPER = {"table1", "table2", "table3", "motion_table", "figure6", "figure7", "claims"}
 EVERY_RULE = JUDGES | PAPER | {
     "training_curves", "render", "list_pairs", "train_still", "train_pose", "train_actions",
     "predict_poses", "predict_every_frame", "link_tracks", "predict_columns", "predict_sweep",
+    "fit_read_out", "measure_motion", "show_motion", "figure3",
 }  # fmt: skip
 
 
@@ -197,7 +198,7 @@ def test_a_comment_reruns_nothing(restored: Clone, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "rules"),
     [
-        ("paper/figures.py", {"figure6", "figure7", "training_curves"}),
+        ("paper/figures.py", {"figure3", "figure6", "figure7", "training_curves"}),
         ("actions/evaluate.py", {"evaluate_columns", "evaluate_sweep", "table3", "figure7", "claims"}),
         ("datasets/synthetic/write.py", EVERY_RULE),
     ],

@@ -48,7 +48,12 @@ rule train_actions:
         mem_mb=3000,
     params:
         **settings("seed", "model", "pairs.jhmdb_split", "actions.training", "actions.augmentation"),
-        **settings("actions.train_detector", "actions.mlp_features", "actions.scale_offsets_by_stride", "actions.inflated_frames"),
+        **settings(
+            "actions.train_detector",
+            "actions.mlp_features",
+            "actions.scale_offsets_by_stride",
+            "actions.inflated_frames",
+        ),
         **settings("actions.flow", "actions.proposals_test", "actions.nms_threshold"),
         **code("actions_train"),
         plan=lambda wildcards: plan(wildcards.training),

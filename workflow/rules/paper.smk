@@ -1,10 +1,10 @@
 """The tables and figures of the paper, each number beside the paper's own.
 
 INPUTS: results/pose/{average_precision,differences}.csv, results/tracking/{metrics,differences}.csv,
-results/actions/{columns,differences,sweep,sweep_differences}.csv, results/pretrain/{still,single_frame,dimofs}.csv,
-config/ablations.tsv.
-OUTPUTS: results/{table1,table2,table3,table3_differences}.csv, results/{figure6,figure7}.{pdf,png}; and what the paper
-does not show: results/training_curves.{pdf,png} and claims.csv.
+results/motion/{quantities.csv,examples.npz}, results/actions/{columns,differences,sweep,sweep_differences}.csv,
+results/pretrain/{still,single_frame,dimofs}.csv, config/ablations.tsv.
+OUTPUTS: results/{table1,table2,table3,table3_differences}.csv, results/{figure3,figure6,figure7}.{pdf,png}; and what the
+paper does not show: results/motion.csv, training_curves.{pdf,png} and claims.csv.
 """
 
 
@@ -13,6 +13,8 @@ localrules:
     table1,
     table2,
     table3,
+    motion_table,
+    figure3,
     figure6,
     figure7,
     training_curves,
@@ -134,6 +136,72 @@ rule table3:
         " > {log:q} 2>&1"
 
 
+rule motion_table:
+    """Figures of merit of the motion in DiMoFs, beside optical flow and no motion (§4)."""
+    input:
+        config=ancient(CONFIG),
+        quantities="results/motion/quantities.csv",
+    output:
+        quantities=report(
+            "results/motion.csv",
+            caption="../report/motion.rst",
+            category="§4 Motion",
+            labels={"paper": "not shown", "what": "figures of merit over δ"},
+        ),
+    log:
+        "logs/paper/motion.log",
+    benchmark:
+        "logs/benchmarks/paper/motion.jsonl"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **settings("datasets.source"),
+        **code("motion_table"),
+    message:
+        "writing the figures of merit of motion"
+    shell:
+        "dimofs paper motion-table"
+        " --config {input.config:q}"
+        " --quantities {input.quantities:q}"
+        " --out {output.quantities:q}"
+        " > {log:q} 2>&1"
+
+
+rule figure3:
+    """The motion in DiMoFs beside optical flow (Figure 3)."""
+    input:
+        config=ancient(CONFIG),
+        examples="results/motion/examples.npz",
+    output:
+        pdf="results/figure3.pdf",
+        png=report(
+            "results/figure3.png",
+            caption="../report/figure3.rst",
+            category="§4 Motion",
+            labels={"paper": "Figure 3", "what": "motion in the offsets"},
+        ),
+    log:
+        "logs/paper/figure3.log",
+    benchmark:
+        "logs/benchmarks/paper/figure3.jsonl"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **settings("datasets.source"),
+        **code("figure3"),
+    message:
+        "drawing Figure 3"
+    shell:
+        "dimofs paper figure3"
+        " --config {input.config:q}"
+        " --examples {input.examples:q}"
+        " --out {output.pdf:q}"
+        " --png {output.png:q}"
+        " > {log:q} 2>&1"
+
+
 rule figure6:
     """Pose mAP against the time gap δ (Figure 6)."""
     input:
@@ -247,6 +315,7 @@ rule claims:
     input:
         pose="results/pose/differences.csv",
         tracking="results/tracking/differences.csv",
+        motion="results/motion/quantities.csv",
         actions="results/actions/differences.csv",
         sweep="results/actions/sweep_differences.csv",
     output:
@@ -271,6 +340,7 @@ rule claims:
         "dimofs paper claims"
         " {input.pose:q}"
         " {input.tracking:q}"
+        " {input.motion:q}"
         " {input.actions:q}"
         " {input.sweep:q}"
         " --results results"

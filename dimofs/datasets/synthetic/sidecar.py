@@ -68,8 +68,17 @@ def person_flow(sidecar: Sidecar, a: int, b: int) -> tuple[Array, NDArray[np.boo
         the pixels of people in frame a. A point counts wherever it is in frame b: hidden, turned away or outside the
         frame.
     """
+    people = sidecar.parts[a] <= len(PARTS) * sidecar.people
+    return _surface_flow(sidecar, a, b, people & (sidecar.parts[a] > 0))
+
+
+def thing_flow(sidecar: Sidecar, a: int, b: int) -> tuple[Array, NDArray[np.bool_]]:
+    """The same for things: all that is neither a person nor wall nor ground, what people hold or throw included."""
+    return _surface_flow(sidecar, a, b, sidecar.parts[a] > len(PARTS) * sidecar.people)
+
+
+def _surface_flow(sidecar: Sidecar, a: int, b: int, valid: NDArray[np.bool_]) -> tuple[Array, NDArray[np.bool_]]:
     parts = sidecar.parts[a]
-    valid = (parts > 0) & (parts <= len(PARTS) * sidecar.people)
     y, x = np.nonzero(valid)
     solid = parts[y, x].astype(np.intp) - 1
     table = sidecar.outlines.table()

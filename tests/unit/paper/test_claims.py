@@ -12,6 +12,8 @@ from dimofs.actions.evaluate import evaluate_columns, evaluate_sweep
 from dimofs.config import ConfigError, Paper, load_config
 from dimofs.datasets.records import JHMDB_JOINTS, POSETRACK_JOINTS, DatasetError, Frame, Person, Video
 from dimofs.metrics import POSE_COLUMNS
+from dimofs.motion.evaluate import MOTIONS, SALIENCIES, evaluate_motion
+from dimofs.motion.measure import channel_sums, discrimination_sums, joint_sums, saliency_sums, surface_sums
 from dimofs.paper.claims import COLUMNS, Claim, check_claims, in_words, judge_claims, paper_claims, read_tables
 from dimofs.paper.reference import paper_value
 from dimofs.pose.evaluate import evaluate_pose
@@ -247,6 +249,26 @@ def pairs(video, deltas):
     return pd.DataFrame(rows, columns=["split", "video", "frame_a", "frame_b", "delta", "clamped"])
 
 
+def motion_sums():
+    """What is counted about one pair, in which one person and one thing move alike."""
+    generator = np.random.default_rng(0)
+    exact = generator.normal(2, 0.5, (8, 8, 2)).astype(np.float32)
+    people, things = np.zeros((2, 8, 8), bool)
+    people[:4], things[4:6] = True, True
+    motions = {name: exact + generator.normal(0, 1, exact.shape).astype(np.float32) for name in MOTIONS}
+    maps = {name: generator.random((8, 8)) for name in (*SALIENCIES, *MOTIONS)}
+    joints = generator.normal(3, 1, (2, 5, 2)).astype(np.float32)
+    sums = {
+        "pairs": 1.0,
+        **joint_sums(motions, *joints),
+        **surface_sums(motions, exact, people),
+        **saliency_sums({name: maps[name] for name in SALIENCIES}, people),
+        **discrimination_sums(maps, np.full((8, 8), 3.0), people, things),
+        **channel_sums(generator.normal(size=(3, 2, 2, 2)).astype(np.float32), 4.0, exact, people.astype(np.uint8)),
+    }
+    return {name: value.ravel() if isinstance(value, np.ndarray) else value for name, value in sums.items()}
+
+
 def test_the_chapters_that_exist_make_every_row_that_claims_name(tmp_path):
     """What their evaluations write, read back as the ledger reads it: no claim about them is left without a value."""
     settings = Paper(resamples=5, confidence=0.95)
@@ -272,8 +294,13 @@ def test_the_chapters_that_exist_make_every_row_that_claims_name(tmp_path):
     _, columns = evaluate_columns([clip], ablations, trainings, settings, 0)
     _, sweep = evaluate_sweep([clip], pairs(clip, deltas), {"dimofs": boxes}, settings, 0)
 
+    motion = evaluate_motion(
+        pd.DataFrame([{"video": "v", "delta": d, **motion_sums()} for d in (-10, 10)]), settings, 0
+    )
+
     written = {
         "pose/differences.csv": pose,
+        "motion/quantities.csv": motion,
         "tracking/differences.csv": tracking,
         "actions/differences.csv": columns,
         "actions/sweep_differences.csv": sweep,
@@ -283,5 +310,5 @@ def test_the_chapters_that_exist_make_every_row_that_claims_name(tmp_path):
         table.to_csv(tmp_path / name, index=False)
     ledger = judge_claims(paper_claims(), read_tables(tmp_path, [tmp_path / name for name in written]))
     named = {claim.id for claim in paper_claims() if claim.measured.table in written}
-    assert len(named) == 20
+    assert len(named) == 27
     assert set(ledger.loc[ledger["verdict"] != "not run", "claim"]) == named

@@ -6,6 +6,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
+from dimofs.motion.examples import Example
+from dimofs.paper.figure3 import RULE, figure3
 from dimofs.paper.figures import figure6, figure7, save, training_curves
 
 WIDE, NARROW = tuple(range(-10, 11)), (-2, -1, 0, 1, 2)
@@ -45,7 +47,26 @@ def sweep(deltas=tuple(range(0, 41, 2)), trainings=("control", "dimofs")):
     return pd.DataFrame(rows, columns=names)
 
 
+def examples(count=3, exact=True, height=24):
+    """Pairs in which all moves to the right, from slow to fast."""
+    size = (height, 32)
+    frame = np.full((*size, 3), 90, np.uint8)
+
+    def field(pixels):
+        return np.broadcast_to(np.array([pixels, 0], np.float32), (*size, 2)).copy()
+
+    return [
+        Example(
+            f"video{row}", 20, 30, frame, frame, (3, 7), np.stack([field(1), field(-1)]), np.full(size, 100.0 * row),
+            field(row), field(2 * row), field(row) if exact else None,
+        )
+        for row in range(1, count + 1)
+    ]  # fmt: skip
+
+
 DRAWINGS = {
+    "figure3": lambda: figure3(examples(), "embedded data, PoseTrack18 layout", RULE),
+    "figure3_street": lambda: figure3(examples(5, exact=False, height=18), "pseudo-labels of a teacher", "Rows: all."),
     "figure6": lambda: figure6(*pose_tables(), "embedded data, PoseTrack18 layout"),
     "figure6_narrow": lambda: figure6(*pose_tables(NARROW), "embedded data, PoseTrack18 layout"),
     "figure7": lambda: figure7(sweep(), "embedded data, JHMDB layout"),
@@ -62,6 +83,39 @@ def drawn(axes, marker):
 
 def words(axes):
     return [text.get_text() for text in axes.texts]
+
+
+class TestFigure3:
+    def test_a_row_for_each_pair_and_the_exact_motion_where_it_is_known(self):
+        pictures = [axes for axes in DRAWINGS["figure3"]().axes if axes.images]
+        assert len(pictures) == 3 * 8 + 2  # the wheel and the scale of magnitudes
+        assert len([axes for axes in DRAWINGS["figure3_street"]().axes if axes.images]) == 5 * 7 + 2
+        titles = [" ".join(reversed(words(axes))) for axes in pictures[:8]]
+        assert titles == [
+            "Frame A", "Frame B", "channel 3", "channel 7", "summed magnitude", "Farnebäck flow",
+            "predicted human motion", "exact human motion",
+        ]  # fmt: skip
+        assert not any(words(axes) for axes in pictures[8:24])
+
+    def test_all_displacements_share_one_scale(self):
+        """Three rows predict 2, 4 and 6 pixels to the right: red, full from the 95th percentile on."""
+        pictures = [axes.images[0].get_array() for axes in DRAWINGS["figure3"]().axes if axes.images]
+        predicted = [pictures[8 * row + 6][0, 0].tolist() for row in range(3)]
+        assert predicted == [[255, 170, 170], [255, 85, 85], [255, 0, 0]]
+        channel, opposite = pictures[2][0, 0].tolist(), pictures[3][0, 0].tolist()
+        assert channel == [255, 212, 212]
+        assert opposite == [212, 255, 255]
+        heat = [axes.images[0] for axes in DRAWINGS["figure3"]().axes if axes.images][4:24:8]
+        assert {image.get_clim() for image in heat} == {(0, 300)}
+
+    def test_scale_rule_and_data_are_said(self):
+        figure = DRAWINGS["figure3"]()
+        (text,) = (text.get_text().replace("\n", " ") for text in figure.texts)
+        assert "B is 10 frames after A; embedded data, PoseTrack18 layout" in text
+        assert "full saturation 6 pixels" in text
+        assert "mean length of Farnebäck's flow" in text
+        keys = [words(axes) for axes in figure.axes[-2:]]
+        assert keys == [["6 px"], ["0", "300 px"]]
 
 
 class TestFigure6:
@@ -156,18 +210,19 @@ def test_every_word_is_inside_the_figure_and_covers_no_other(name):
     canvas.draw()
     width, height = canvas.get_width_height()
     texts = [text for axes in figure.axes for text in (*axes.texts, axes.xaxis.label, axes.yaxis.label)]
+    texts += figure.texts
     shown = {text: text.get_window_extent(canvas.get_renderer()) for text in texts if text.get_text()}
     for text, box in shown.items():
         assert box.x0 >= 0, text
         assert box.y0 >= 0, text
         assert box.x1 <= width, text
         assert box.y1 <= height, text
-    panel = [box for text, box in shown.items() if text in figure.axes[1].texts]
+    panel = [box for text, box in shown.items() if text in figure.axes[1].texts or "figure3" in name]
     for first, second in itertools.combinations(panel, 2):
         assert not first.padded(-1.5).overlaps(second.padded(-1.5))
 
 
-@pytest.mark.parametrize("name", ["figure6", "figure7"])
+@pytest.mark.parametrize("name", ["figure3", "figure6", "figure7"])
 def test_files_are_the_same_byte_for_byte_and_hold_no_date(name, tmp_path, monkeypatch):
     written = []
     for round_, stamp in enumerate(("0", "1700000000")):
@@ -181,8 +236,9 @@ def test_files_are_the_same_byte_for_byte_and_hold_no_date(name, tmp_path, monke
     assert written[0][1].startswith(b"\x89PNG")
 
 
-def test_text_in_the_pdf_is_text(tmp_path):
-    save(DRAWINGS["figure6"](), tmp_path / "f.pdf", tmp_path / "f.png")
+@pytest.mark.parametrize("name", ["figure3", "figure6"])
+def test_text_in_the_pdf_is_text(name, tmp_path):
+    save(DRAWINGS[name](), tmp_path / "f.pdf", tmp_path / "f.png")
     content = (tmp_path / "f.pdf").read_bytes()
     assert b"/FontFile2" in content  # embedded TrueType outlines
     assert b"/Type3" not in content

@@ -20,6 +20,9 @@ from dimofs.paper.report import duration, job_times, machine, marks, write_repor
 CONFIG = Path(__file__).parents[3] / "config" / "config.yaml"
 
 
+PARTS = ("table1.csv", "table2.csv", "table3.csv", "motion.csv", "claims.csv", "figure7.png")
+
+
 class Page(HTMLParser):
     """Reads a page: its words, whether tags are closed in order, and all that it would load."""
 
@@ -95,7 +98,22 @@ def write_results(results):
         columns=["minuend", "subtrahend", "difference", "ci_low", "ci_high"],
     )
     judge_claims(paper_claims(), {"actions/differences.csv": gains}).to_csv(results / "claims.csv", index=False)
-    for name in ("figure6", "figure7", "training_curves"):
+    rows = [
+        (quantity, meaning, "pixels", method, against, delta, value, value - 1, value + 1, 6, 4, "data")
+        for quantity, meaning, method, against, value in (
+            ("joint_error", "error at joints", "read_out", "", 6.0),
+            ("joint_error", "error at joints", "zero", "", 8.0),
+            ("joint_error", "error at joints", "read_out", "zero", -2.0),
+            ("people_error", "error on people", "read_out", "", 7.0),
+            ("saliency_ratio", "saliency on people", "saliency_of_sum", "", 1.5),
+            ("correlation", "correlation on people", "read_out", "farneback", 0.5),
+        )
+        for delta in (-5, 2, 5, 10)
+    ]
+    names = ["quantity", "meaning", "unit", "method", "against", "delta", "value", "ci_low", "ci_high", "pairs",
+             "videos", "dataset"]  # fmt: skip
+    pd.DataFrame(rows, columns=names).to_csv(results / "motion.csv", index=False)
+    for name in ("figure3", "figure6", "figure7", "training_curves"):
         cv2.imwrite(str(results / f"{name}.png"), np.full((4, 6, 3), 200, np.uint8))
 
 
@@ -152,12 +170,12 @@ class TestWholePage:
 
     def test_pictures_of_figures_and_samples(self, full):
         kinds = [uri.partition(";")[0] for uri in full.loaded]
-        assert kinds.count("data:image/png") == 3
+        assert kinds.count("data:image/png") == 4
         assert kinds.count("data:image/jpeg") == 3
 
     def test_links_lead_somewhere(self, full):
         inside = [link[1:] for link in full.links if link.startswith("#")]
-        assert len(inside) == 7
+        assert len(inside) == 8
         assert set(inside) <= set(full.ids)
         assert len(full.ids) == len(set(full.ids))
 
@@ -188,6 +206,15 @@ class TestWholePage:
         assert "3 (frozen) no no no 10 44.7 40.0 [38.0, 42.0]" in full.text
         assert "6 − 5 instead of flow +3.8 −7.0 [−9.0, −4.0]" in full.text
 
+    def test_motion_is_shown_at_a_few_gaps_without_differences(self, full):
+        assert (
+            "What Of what δ = 5 δ = 10 error at joints, pixels read-out of DiMoFs 6.00 [5.00, 7.00] 6.00" in full.text
+        )
+        assert "no motion 8.00 [7.00, 9.00] 8.00 [7.00, 9.00] error on people, pixels read-out" in full.text
+        assert "saliency on people, pixels magnitude of the sum 1.50 [0.50, 2.50]" in full.text
+        assert "with Farnebäck flow 0.50 [−0.50, 1.50]" in full.text
+        assert "−2.00" not in full.text
+
     def test_data_times_and_settings_are_named(self, full):
         assert "embedded data, PoseTrack18 layout" in full.text
         assert "pretrain 2 1 h 8 min 1 h 6 min 1500 MB" in full.text
@@ -203,20 +230,20 @@ class TestWholePage:
 class TestParts:
     def test_an_empty_run_is_a_page_that_says_so(self, tmp_path):
         page = render(tmp_path)
-        for what in ("The verdicts are", "Table 1 is", "Table 2 is", "Table 3 is", "Figure 6 is", "Figure 7 is",
-                     "The training curves are", "The sample detections are", "The ledger is", "Times are"):  # fmt: skip
+        for what in ("The verdicts are", "Table 1 is", "Table 2 is", "Table 3 is", "Figure 3 is", "Figure 6 is",
+                     "Figure 7 is", "The measurements of motion are", "The training curves are",
+                     "The sample detections are", "The ledger is", "Times are"):  # fmt: skip
             assert f"{what} left out" in page.text
         assert "snakemake results/table1.csv" in page.text
         assert "img" not in page.tags
 
-    @pytest.mark.parametrize("part", ["table1.csv", "table2.csv", "table3.csv", "claims.csv", "figure7.png"])
+    @pytest.mark.parametrize("part", PARTS)
     def test_one_part_is_left_out_alone(self, part, tmp_path):
         write_results(tmp_path / "results")
         (tmp_path / "results" / part).unlink()
         page = render(tmp_path)
         assert f"snakemake results/{part}" in page.text
-        others = {"table1.csv", "table2.csv", "table3.csv", "claims.csv", "figure7.png"} - {part}
-        assert not [other for other in others if f"snakemake results/{other}" in page.text]
+        assert not [other for other in set(PARTS) - {part} if f"snakemake results/{other}" in page.text]
 
     def test_a_sweep_of_one_delta_has_no_curves(self, tmp_path):
         write_results(tmp_path / "results")

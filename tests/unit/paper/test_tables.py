@@ -8,7 +8,8 @@ from dimofs.actions.ablations import ActionTraining, Column
 from dimofs.actions.evaluate import PAPER_DIFFERENCES
 from dimofs.datasets.records import DatasetError
 from dimofs.metrics import POSE_COLUMNS
-from dimofs.paper.tables import table1, table2, table3, table3_differences
+from dimofs.motion.evaluate import quantities
+from dimofs.paper.tables import MOTION_MEANINGS, motion_table, table1, table2, table3, table3_differences
 
 
 def average_precision():
@@ -172,3 +173,20 @@ class TestTable3Differences:
         table = self.make(("6", "3 (frozen)"), ("3 (frozen)", "2 (frozen)"))
         assert table["difference"].tolist() == ["6 − 3 (frozen)", "3 (frozen) − 2 (frozen)"]
         assert table["meaning"].str.endswith(" (frozen)").all()
+
+
+class TestMotion:
+    def test_every_figure_of_merit_is_explained(self):
+        sizes = {"moments": 7, "gram": 1, "following": 14, "channel_energy": 14, "flow_energy": 14}
+        with np.errstate(all="ignore"):
+            sums = list(quantities(lambda name: np.ones((1, sizes.get(name.split("/")[0], 1))), surface=True))
+        found = {quantity for (quantity, _, _), _ in sums}
+        assert found == set(MOTION_MEANINGS)
+
+    def test_rows_keep_their_values_and_say_what_they_mean(self):
+        row = ("people_gain", "read_out", "zero", 5, 20.0, 10.0, 30.0, 96, 24)
+        names = ["quantity", "method", "against", "delta", "value", "ci_low", "ci_high", "pairs", "videos"]
+        table = motion_table(pd.DataFrame([row], columns=names), "the data")
+        assert list(table.columns) == ["quantity", "meaning", "unit", *names[1:], "dataset"]
+        assert table[names].to_numpy().tolist() == [list(row)]
+        assert table[["unit", "dataset"]].to_numpy().tolist() == [["%", "the data"]]

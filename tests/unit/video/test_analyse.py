@@ -7,7 +7,7 @@ import torch
 
 from dimofs.datasets.records import DatasetError
 from dimofs.model.backbone import both_frames
-from dimofs.model.offsets import at_points
+from dimofs.motion.fields import joint_features, motion_fields
 from dimofs.pairs.loading import network_frames
 from dimofs.tracking.link import Tracker
 from dimofs.training.checkpoint import CheckpointError, save_checkpoint
@@ -48,8 +48,9 @@ def test_it_is_the_detector_on_every_frame_and_its_offsets_on_every_pair(detecto
             assert person.score == pytest.approx(float(score), abs=1e-4)
             np.testing.assert_allclose(person.joints[1], person.joints[5:7].mean(0), atol=1e-3)  # A21
             for delta, features in person.features.items():
-                at = torch.from_numpy(person.joints * zoom)
-                np.testing.assert_allclose(features, at_points(frame.offsets[delta], at) / zoom, atol=1e-3)
+                fields = motion_fields([level[None] for level in frame.offsets[delta]])
+                expected = joint_features(fields, torch.from_numpy(person.joints * zoom)[None])[0]
+                np.testing.assert_allclose(features, expected / zoom, atol=1e-3)
                 assert features.shape == (17, 8 * model.fpn_channels)
 
 

@@ -17,6 +17,7 @@ from dimofs.datasets.synthetic.sidecar import (
     load_sidecar,
     person_flow,
     person_masks,
+    thing_flow,
     write_sidecar,
 )
 from dimofs.datasets.synthetic.skeleton import JOINT
@@ -131,6 +132,29 @@ def test_flow_leads_to_the_same_surface(clip: Clip, sidecar: Sidecar) -> None:
     returned = arrived + back[place[:, 1], place[:, 0]]
     error = np.linalg.norm(returned - np.stack([x, y], -1), axis=-1)[same]
     assert np.median(error) < 0.6
+
+
+def test_things_have_a_flow_of_their_own_and_share_no_pixel_with_people() -> None:
+    rng = np.random.default_rng(1)
+    clip = render(random_scene(rng, Framing(6, 128, ("tennis_swing",))), rng)
+    known = Sidecar(clip.parts, 1, clip.outlines)
+    flow, things = thing_flow(known, 1, 4)
+    _, people = person_flow(known, 1, 4)
+    np.testing.assert_array_equal(things | people, clip.parts[1] > 0)
+    assert not (things & people).any()
+    assert things.any()
+    assert (flow[~things] == 0).all()
+    for solid in np.unique(clip.parts[1][things]).astype(int) - 1:
+        here = things & (clip.parts[1] == solid + 1)
+        middle = [(clip.outlines.start[t, solid] + clip.outlines.end[t, solid]) / 2 for t in (1, 4)]
+        reach = (
+            2
+            + 2 * clip.outlines.width[[1, 4], solid].max()
+            + np.abs(
+                np.diff([clip.outlines.end[t, solid] - clip.outlines.start[t, solid] for t in (1, 4)], axis=0)
+            ).max()
+        )
+        assert np.linalg.norm(np.median(flow[here], axis=0) - (middle[1] - middle[0])) < reach
 
 
 def test_a_broken_or_missing_sidecar_is_named(tmp_path: Path) -> None:

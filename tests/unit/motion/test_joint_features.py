@@ -3,9 +3,14 @@ import pytest
 import torch
 
 from dimofs.model.backbone import STRIDES
-from dimofs.model.offsets import at_points
+from dimofs.motion.fields import joint_features, motion_fields
 
 CHANNELS, HEIGHT, WIDTH = 3, 64, 96
+
+
+def at_points(offsets, points):
+    """The features of points (P, 2) of one pair."""
+    return joint_features(motion_fields([level[None] for level in offsets]), points[None])[0]
 
 
 @pytest.fixture
