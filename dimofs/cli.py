@@ -57,7 +57,7 @@ def datasets_render(
     manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
     workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
 ) -> None:
-    """Render an embedded data set (posetrack18, stills or jhmdb) in its official layout."""
+    """Render an embedded data set (posetrack18, stills, jhmdb or diving48) in its official layout."""
     from dimofs.datasets.manifest import write_manifest
     from dimofs.datasets.synthetic.write import render
 
@@ -79,10 +79,12 @@ def datasets_unpack(
     from dimofs.datasets.counts import check_counts
     from dimofs.datasets.manifest import write_manifest
 
-    settings = load_config(config).datasets
+    config_values = load_config(config)
+    settings = config_values.datasets
     root = manifest.with_suffix("")
-    assemble(name, read_archives(sheet), archives, root, name in settings.accept_terms)
-    for line in check_counts(root, name, settings.accept_partial).lines:
+    official = f"diving48_{config_values.pairs.diving48_labels.lower()}" if name == "diving48" else name
+    assemble(official, read_archives(sheet), archives, root, official in settings.accept_terms)
+    for line in check_counts(root, official, settings.accept_partial).lines:
         typer.echo(line)
     write_manifest(root, manifest)
 
@@ -499,11 +501,14 @@ def _detections(folder: Path, names: list[str]) -> "dict[str, pd.DataFrame]":
 
 def _read(name: str, settings: Config, manifest: Path) -> "list[Video]":
     """Read a data set in its official layout."""
+    from dimofs.datasets.diving48 import as_video, read_diving48
     from dimofs.datasets.jhmdb import read_jhmdb
     from dimofs.datasets.manifest import dataset_root
     from dimofs.datasets.posetrack import read_posetrack18
 
     root = dataset_root(manifest)
+    if name == "diving48":
+        return [as_video(dive) for dive in read_diving48(root, settings.pairs.diving48_labels)]
     return read_jhmdb(root, settings.pairs.jhmdb_split) if name == "jhmdb" else read_posetrack18(root)
 
 

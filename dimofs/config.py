@@ -73,11 +73,21 @@ class JhmdbSize(Section):
     max_frames: int = Field(ge=2, description="frames of the longest clip")
 
 
+class Diving48Size(Section):
+    """Size of the embedded data set in the Diving48 layout."""
+
+    train_clips_per_class: int = Field(ge=1, description="training clips of each of the 47 classes that V2 populates")
+    test_clips_per_class: int = Field(ge=1, description="test clips of each of them")
+    train_videos: int = Field(ge=1, description="source videos (venue, divers, camera) of the training clips")
+    test_videos: int = Field(ge=1, description="source videos of the test clips, all of them others")
+    frame_rate: int = Field(ge=10, description="frames a second; a clip lasts about two seconds")
+
+
 class Datasets(Section):
     """Chapter `datasets`: what is rendered, and whether the official archives take its place."""
 
     source: Literal["rendered", "archives"] = Field(
-        description="PoseTrack18 and JHMDB: rendered here, or unpacked from their official archives"
+        description="PoseTrack18, JHMDB and Diving48: rendered here, or unpacked from their official archives"
     )
     accept_terms: tuple[str, ...] = Field(
         description="data sets whose terms of use (config/datasets.tsv) you accept: missing archives are downloaded"
@@ -87,6 +97,7 @@ class Datasets(Section):
     posetrack18: PoseTrackSize
     stills: StillsSize
     jhmdb: JhmdbSize
+    diving48: Diving48Size
 
 
 class Pairs(Section):
@@ -97,6 +108,9 @@ class Pairs(Section):
     jhmdb_train: DeltaRange
     jhmdb_test: DeltaRange
     jhmdb_split: Literal[1, 2, 3] = Field(description="official split")
+    diving48_train: DeltaRange
+    diving48_test: DeltaRange
+    diving48_labels: Literal["V1", "V2"] = Field(description="version of the labels (A40); V1 is the paper's")
 
 
 class Model(Section):
