@@ -239,6 +239,32 @@ class Actions(Section):
     sweep: tuple[str, ...] = Field(description="trainings of config/ablations.tsv that Figure 7 sweeps over δ")
 
 
+class Features(Section):
+    """Chapter `features` (§5.2): joints, DiMoFs at the joints and flow there, for every person of every dive."""
+
+    score_threshold: float = Field(ge=0, lt=1, description="people detected with a lower score are left out")
+    scope: Literal["joint", "stacked"] = Field(description="one PCA for every joint's vector, or for all stacked (A33)")
+    components: int = Field(
+        ge=1, description="dimensions that the PCA keeps, of each joint or of the stack; 15 in §5.2"
+    )
+    pca_dives: int = Field(ge=1, description="training dives, evenly over the list, that the PCA is fitted on")
+    flow: Farneback
+    batch_size: int = Field(ge=1, description="frames a forward pass")
+    threads: int = Field(ge=1, description="CPU threads of torch")
+
+
+class Clusters(Section):
+    """Chapter `clusters` (§5.2): k-means over the features of the training dives."""
+
+    clusters: int = Field(ge=2, description="K; 100 in §5.2")
+    normalisation: Literal["box", "hip_torso", "raw"] = Field(description="what poses are relative to (A32)")
+    l2: bool = Field(description="rows at length 1 before the clustering (A34)")
+    iterations: int = Field(ge=1, description="most iterations of Lloyd's algorithm (A36)")
+    restarts: int = Field(ge=1, description="runs with other first centres; the best is kept (A36)")
+    seeds: int = Field(ge=2, description="whole clusterings, compared with each other; the first one counts")
+    threads: int = Field(ge=1, description="CPU threads; part of the result, so fixed here and not by --cores")
+
+
 class Paper(Section):
     """Chapter `paper`: tables and figures."""
 
@@ -257,6 +283,8 @@ class Config(Section):
     pose: Pose
     tracking: Tracking
     actions: Actions
+    features: Features
+    clusters: Clusters
     paper: Paper
 
 

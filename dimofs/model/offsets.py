@@ -1,7 +1,10 @@
 """The motion offsets themselves (§3): DiMoFs predicted from the difference of two frames' features."""
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dimofs.model.backbone import STRIDES
 from dimofs.model.resample import resample
 
 
@@ -49,3 +52,20 @@ class Resampling(nn.Module):
         """
         sampled = features_b if offsets is None else map(resample, features_b, offsets)
         return [convolution(level) for convolution, level in zip(self.mix, sampled, strict=True)]
+
+
+def at_points(offsets: list[Tensor], points: Tensor) -> Tensor:
+    """Read DiMoFs at points of Frame A: the motion feature of a joint (§4, A14, A15).
+
+    offsets: per scale (N, 2C, H, W), as `Offsets` predicts them.
+    points: (N, P, 2) x y, pixels of the padded frame that the network saw; the centre of its top-left pixel is (0, 0).
+    Returns (N, P, S·2C) for S scales, each scale's values times its stride: displacements in pixels of the frame, from
+    bilinear interpolation between the centres of the features' cells; a point outside them takes the value at the edge.
+    """
+    read = []
+    for level, stride in zip(offsets, STRIDES, strict=True):
+        height, width = level.shape[-2:]
+        grid = (2 * points + 1) / (stride * points.new_tensor([width, height])) - 1
+        values = F.grid_sample(level, grid[:, None].to(level.dtype), padding_mode="border", align_corners=False)
+        read.append(stride * values[:, :, 0].mT)
+    return torch.cat(read, dim=-1)

@@ -34,7 +34,7 @@ from dimofs.datasets.synthetic.tracks import Pose
 GRAVITY = 9.81  # m/s²
 _STEPS = 8  # of the simulation for one frame
 _AFTER = 0.2  # seconds shown after the first touch of the water: the body goes under
-_BEFORE = (0.25, 0.6)  # seconds shown before take-off, at most
+_BEFORE = (0.2, 0.45)  # seconds shown before take-off, at most
 _UNDER = 0.8  # share of the speed that the water leaves
 _LEAN = 0.16  # seconds in which the rotation builds up on the board
 
