@@ -41,6 +41,8 @@ include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/pose.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/actions.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/clusters.smk"
 include: "workflow/rules/paper.smk"
 
 

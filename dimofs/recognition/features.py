@@ -69,7 +69,7 @@ class Projection:
         """Project DiMoFs at joints (D, 15, 8C) to (D, 15·K), or to (D, K) where the PCA is of stacked joints (A33)."""
         people, joints, channels = dimofs.shape
         stacked = len(self.mean) == joints * channels
-        vectors = dimofs.reshape(people, -1) if stacked else dimofs
+        vectors = dimofs.reshape(people, joints * channels) if stacked else dimofs
         width = len(self.components) * (1 if stacked else joints)
         return np.matmul(vectors - self.mean, self.components.T, dtype=np.float32).reshape(people, width)
 

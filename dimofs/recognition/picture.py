@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from dimofs.datasets.contact_sheet import draw_skeleton
-from dimofs.datasets.synthetic.texture import Picture
+from dimofs.datasets.contact_sheet import Picture, draw_skeleton
 from dimofs.io import replacing
 from dimofs.recognition.clusters import column
 from dimofs.recognition.features import NAMES

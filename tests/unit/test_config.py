@@ -155,5 +155,7 @@ def test_the_sections_are_chapters_and_two_shared_ones() -> None:
         "pose",
         "tracking",
         "actions",
+        "features",
+        "clusters",
         "paper",
     ]

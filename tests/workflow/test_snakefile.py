@@ -16,7 +16,7 @@ from dimofs.cli import app
 from workflow.compile_dvc import build_dag, chapter
 from workflow.fingerprint import fingerprint
 
-CHAPTERS = ("datasets", "pairs", "pretrain", "pose", "tracking", "actions", "paper")
+CHAPTERS = ("datasets", "pairs", "pretrain", "pose", "tracking", "actions", "features", "clusters", "paper")
 
 
 @pytest.fixture(scope="module")

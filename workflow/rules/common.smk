@@ -40,6 +40,9 @@ TRACKED = {
     "single_frame": "results/pose/single_frame.parquet",
     "dimofs": "results/tracking/dimofs_detections.parquet",
 }
+CLUSTERED = ["pose", "pose_flow", "pose_dimofs"]
+# What the PCA depends on: all of `features` but its flow.
+PCA_KEYS = [key for key in type(CHECKED.features).model_fields if key != "flow"]
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
