@@ -101,6 +101,19 @@ def points(train: pd.DataFrame, test: pd.DataFrame, kind: str, clusters: Cluster
     return joined[0], joined[1]
 
 
+def fit_means(train: Array, clusters: Clusters, seed: int) -> KMeans:
+    """Run k-means on rows (N, F) float32: k-means++, several restarts, few iterations (A36)."""
+    means = KMeans(
+        min(clusters.clusters, len(train)),
+        n_init=clusters.restarts,
+        max_iter=clusters.iterations,
+        random_state=seed,
+        copy_x=False,
+    )
+    with threadpool_limits(clusters.threads):
+        return means.fit(train)
+
+
 def cluster(train: Array, test: Array, clusters: Clusters, seed: int) -> tuple[NDArray[np.int32], Array, Array]:
     """Run k-means on the training rows as often as `clusters.seeds` says.
 
@@ -111,14 +124,8 @@ def cluster(train: Array, test: Array, clusters: Clusters, seed: int) -> tuple[N
     ids = np.empty((clusters.seeds, len(rows)), np.int32)
     distance, centres = np.zeros(len(rows), np.float32), np.zeros((0, train.shape[1]), np.float32)
     for run in range(clusters.seeds):
+        means = fit_means(train, clusters, seed + run)
         with threadpool_limits(clusters.threads):
-            means = KMeans(
-                min(clusters.clusters, len(train)),
-                n_init=clusters.restarts,
-                max_iter=clusters.iterations,
-                random_state=seed + run,
-                copy_x=False,
-            ).fit(train)
             found = means.predict(rows)
         order = np.argsort(-np.bincount(found[: len(train)], minlength=len(means.cluster_centers_)), kind="stable")
         ids[run] = np.argsort(order, kind="stable")[found]
