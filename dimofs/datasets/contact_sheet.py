@@ -85,11 +85,14 @@ def _one_of_each_class(videos: Sequence[Video]) -> list[_Strip]:
 
 
 def _dives(root: Path) -> list[_Strip]:
-    """The first dive of every third class, fourteen moments each."""
+    """A dive of every third class, fourteen moments each; not always the first, so that more source videos are seen."""
     version: Literal["V1", "V2"] = "V2" if (root / "Diving48_V2_train.json").is_file() else "V1"
-    first = {dive.label: dive for dive in reversed(read_diving48(root, version))}
+    of_class: dict[int, list[Dive]] = {}
+    for dive in read_diving48(root, version):
+        of_class.setdefault(dive.label, []).append(dive)
     words = read_vocabulary(root)
-    return [_Strip(" ".join(words[label]), first[label], _moments(first[label], 14)) for label in sorted(first)[::3]]
+    chosen = [of_class[label][row % len(of_class[label])] for row, label in enumerate(sorted(of_class)[::3])]
+    return [_Strip(" ".join(words[dive.label]), dive, _moments(dive, 14)) for dive in chosen]
 
 
 def _moments(video: Video | Dive, count: int) -> tuple[int, ...]:

@@ -95,8 +95,7 @@ def write_dive(task: DiveClip) -> None:
     rng = np.random.default_rng(task.seeds)
     take = perform(parse(DIVING48_CLASSES[task.label]), venue.board, diver.build, task.rate, rng)
     clip = render(pool_scene(venue, diver, take, task.size, rng), rng)
-    quality = int(np.random.default_rng(task.venue.spawn(1)[0]).integers(16, 25))
-    _write_video(clip.frames, task.root / "rgb" / f"{task.name}.mp4", task.rate, quality)
+    _write_video(clip.frames, task.root / "rgb" / f"{task.name}.mp4", task.rate, venue.quality)
     write_sidecar(clip, task.root / "sidecar" / f"{task.name}.npz")
 
 
@@ -119,7 +118,12 @@ def write_labels(root: Path, tasks: Sequence[DiveClip]) -> None:
     """Write the label files and the vocabulary of clips that are there."""
     for split in ("train", "test"):
         entries = [
-            {"vid_name": task.name, "label": task.label, "start_frame": 0, "end_frame": _frames(root, task.name) - 1}
+            {
+                "vid_name": task.name,
+                "label": task.label,
+                "start_frame": 0,
+                "end_frame": frames_of(root / "rgb" / f"{task.name}.mp4") - 1,
+            }
             for task in tasks
             if task.split == split
         ]
@@ -128,6 +132,7 @@ def write_labels(root: Path, tasks: Sequence[DiveClip]) -> None:
     (root / "Diving48_vocab.json").write_text(vocabulary, encoding="utf-8")
 
 
-def _frames(root: Path, name: str) -> int:
-    with av.open(str(root / "rgb" / f"{name}.mp4")) as container:
+def frames_of(video: Path) -> int:
+    """How many frames an mp4 file holds, as its header says."""
+    with av.open(str(video)) as container:
         return container.streams.video[0].frames

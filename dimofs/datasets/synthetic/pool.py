@@ -38,6 +38,7 @@ class Venue:
     sensor: Sensor
     shake: float  #: of the camera, as a fraction of the frame
     lag: int  #: frames that the camera is late
+    quality: int  #: constant rate factor of the video's compression, 0 is lossless
 
     @staticmethod
     def sample(rng: np.random.Generator, size: int) -> "Venue":
@@ -45,7 +46,7 @@ class Venue:
         springboard = bool(rng.random() < 0.65)
         distance = rng.uniform(10, 25)
         light = daylight(rng)
-        ambient = max(light.ambient, 0.55)  # competitions are lit for cameras
+        ambient = max(light.ambient, 0.65)  # competitions are lit for cameras
         return Venue(
             board=Board(3.0, rng.uniform(0.4, 0.7), (4.4, 5.4)) if springboard else Board(10.0, 0.0, (2.5, 3.3)),
             distance=distance,
@@ -66,6 +67,7 @@ class Venue:
             ),
             shake=float(np.exp(rng.uniform(np.log(0.002), np.log(0.012)))),
             lag=int(rng.integers(0, 2)),
+            quality=int(rng.integers(16, 25)),
         )
 
 
