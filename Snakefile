@@ -30,6 +30,7 @@ rule all:
         multiext("results/figure6", ".pdf", ".png"),
         multiext("results/figure7", ".pdf", ".png"),
         multiext("results/training_curves", ".pdf", ".png"),
+        multiext("results/clusters/clusters", ".csv", ".png"),
         "results/claims.csv",
     message:
         "every table and figure of the paper is made"
@@ -44,6 +45,8 @@ include: "workflow/rules/pose.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/motion.smk"
 include: "workflow/rules/actions.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/clusters.smk"
 include: "workflow/rules/paper.smk"
 
 

@@ -18,6 +18,7 @@ from dimofs.config import Config, ConfigError, Section, load_config
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dimofs.datasets.diving48 import Dive
     from dimofs.datasets.records import Video
     from dimofs.training.loop import Run
 
@@ -33,12 +34,16 @@ tracking_app = typer.Typer(no_args_is_help=True, help="Chapter tracking (§6.1):
 pose_app = typer.Typer(no_args_is_help=True, help="Chapter pose (§6.1): predict and judge poses over δ.")
 motion_app = typer.Typer(no_args_is_help=True, help="Chapter motion (§4): what the offsets show, and the read-out.")
 actions_app = typer.Typer(no_args_is_help=True, help="Chapter actions (§6.2): the localiser of §5.1 and its ablations.")
+features_app = typer.Typer(no_args_is_help=True, help="Chapter features (§5.2): joints and DiMoFs of people in dives.")
+clusters_app = typer.Typer(no_args_is_help=True, help="Chapter clusters (§5.2): k-means over the features.")
 paper_app = typer.Typer(no_args_is_help=True, help="Chapter paper: tables and figures.")
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(pose_app, name="pose")
 app.add_typer(tracking_app, name="tracking")
 app.add_typer(motion_app, name="motion")
 app.add_typer(actions_app, name="actions")
+app.add_typer(features_app, name="features")
+app.add_typer(clusters_app, name="clusters")
 app.add_typer(paper_app, name="paper")
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="the scenario's config.yaml")]
@@ -64,7 +69,7 @@ def datasets_render(
     manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
     workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
 ) -> None:
-    """Render an embedded data set (posetrack18, stills or jhmdb) in its official layout."""
+    """Render an embedded data set (posetrack18, stills, jhmdb or diving48) in its official layout."""
     from dimofs.datasets.manifest import write_manifest
     from dimofs.datasets.synthetic.write import render
 
@@ -86,10 +91,12 @@ def datasets_unpack(
     from dimofs.datasets.counts import check_counts
     from dimofs.datasets.manifest import write_manifest
 
-    settings = load_config(config).datasets
+    config_values = load_config(config)
+    settings = config_values.datasets
     root = manifest.with_suffix("")
-    assemble(name, read_archives(sheet), archives, root, name in settings.accept_terms)
-    for line in check_counts(root, name, settings.accept_partial).lines:
+    official = f"diving48_{config_values.pairs.diving48_labels.lower()}" if name == "diving48" else name
+    assemble(official, read_archives(sheet), archives, root, official in settings.accept_terms)
+    for line in check_counts(root, official, settings.accept_partial).lines:
         typer.echo(line)
     write_manifest(root, manifest)
 
@@ -530,6 +537,94 @@ def actions_submit(
     write_ground_truth(clips, out / "JHMDB-GT.pkl")
 
 
+@features_app.command("fit")
+def features_fit(config: ConfigFile, checkpoint: Checkpoint, dataset: Dataset, pairs: PairIndex, out: Out) -> None:
+    """Fit the PCA of DiMoFs at joints on training dives."""
+    import torch
+
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.pretrain import load_detector
+    from dimofs.recognition.features import fit_projection, save_projection
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.features.threads)
+    detector = load_detector(settings, "dimofs", checkpoint)
+    dives = _read_dives(settings, dataset)
+    projection = fit_projection(detector, dives, read_pairs(pairs), settings.model, settings.features, settings.seed)
+    save_projection(projection, out)
+
+
+@features_app.command("extract")
+def features_extract(
+    config: ConfigFile,
+    checkpoint: Checkpoint,
+    pca: Annotated[Path, typer.Option(help="PCA of DiMoFs at joints (safetensors)")],
+    dataset: Dataset,
+    pairs: PairIndex,
+    out: Out,
+    resume: Annotated[Path, typer.Option(help="folder of finished parts, removed at the end")],
+) -> None:
+    """Find the people in every pair of a split: joints, DiMoFs at the joints after the PCA, and flow there."""
+    from functools import partial
+
+    import torch
+
+    from dimofs.flow import farneback
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.pretrain import load_detector
+    from dimofs.recognition.features import extract, load_projection
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.features.threads)
+    extract(
+        load_detector(settings, "dimofs", checkpoint),
+        _read_dives(settings, dataset),
+        read_pairs(pairs),
+        load_projection(pca),
+        settings.model,
+        settings.features,
+        partial(farneback, settings=settings.features.flow.settings),
+        out,
+        resume,
+        _identity("features", settings, {"features": settings.features}, (checkpoint, pca, pairs, dataset)),
+    )
+
+
+@clusters_app.command("fit")
+def clusters_fit(kind: str, config: ConfigFile, train: Table, test: Table, out: Out) -> None:
+    """Cluster the people of dives by pose, pose_flow or pose_dimofs."""
+    import pandas as pd
+
+    from dimofs.io import write_parquet
+    from dimofs.recognition.clusters import cluster_ids
+
+    settings = load_config(config)
+    features = pd.read_parquet(train), pd.read_parquet(test)
+    write_parquet(cluster_ids(*features, kind, settings.clusters, settings.seed), out)
+
+
+@clusters_app.command("describe")
+def clusters_describe(config: ConfigFile, pose: Table, pose_flow: Table, pose_dimofs: Table, out: Out) -> None:
+    """Tell sizes and entropy of the clusters, and how well clusterings with other seeds agree."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.recognition.clusters import KINDS, describe
+
+    tables = map(pd.read_parquet, (pose, pose_flow, pose_dimofs))
+    write_csv(describe(dict(zip(KINDS, tables, strict=True)), load_config(config).clusters), out)
+
+
+@clusters_app.command("draw")
+def clusters_draw(ids: Table, features: Table, out: Out) -> None:
+    """Draw the members nearest to the centres of a dozen clusters as poses with their motion."""
+    import pandas as pd
+
+    from dimofs.recognition.picture import draw_clusters
+
+    draw_clusters(pd.read_parquet(ids), pd.read_parquet(features), out)
+
+
 @paper_app.command()
 def table1(config: ConfigFile, average_precision: Table, differences: Table, out: Out) -> None:
     """Make Table 1: pose mAP at δ = 0."""
@@ -695,12 +790,22 @@ def _detections(folder: Path, names: list[str]) -> "dict[str, pd.DataFrame]":
 
 def _read(name: str, settings: Config, manifest: Path) -> "list[Video]":
     """Read a data set in its official layout."""
+    from dimofs.datasets.diving48 import as_video, read_diving48
     from dimofs.datasets.jhmdb import read_jhmdb
     from dimofs.datasets.manifest import dataset_root
     from dimofs.datasets.posetrack import read_posetrack18
 
     root = dataset_root(manifest)
+    if name == "diving48":
+        return [as_video(dive) for dive in read_diving48(root, settings.pairs.diving48_labels)]
     return read_jhmdb(root, settings.pairs.jhmdb_split) if name == "jhmdb" else read_posetrack18(root)
+
+
+def _read_dives(settings: Config, manifest: Path) -> "list[Dive]":
+    from dimofs.datasets.diving48 import read_diving48
+    from dimofs.datasets.manifest import dataset_root
+
+    return read_diving48(dataset_root(manifest), settings.pairs.diving48_labels)
 
 
 def _run(
@@ -715,15 +820,21 @@ def _run(
     """Name a training by all that decides its weights: its configuration, its seed, its data, what it starts from."""
     from dimofs.training.loop import Run
 
+    return Run(name, settings.seed, _identity(name, settings, decisive, files), checkpoint, curve, resume)
+
+
+def _identity(
+    name: str, settings: Config, decisive: dict[str, object], files: tuple[Path | None, ...]
+) -> dict[str, object]:
+    """Name a result by its configuration, its seed, and the files that it is made from."""
     values = {"seed": settings.seed, "model": settings.model, **decisive}
-    metadata = {
+    return {
         "network": name,
         **{
             key: value.model_dump(mode="json") if isinstance(value, Section) else value for key, value in values.items()
         },
         "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file},
     }
-    return Run(name, settings.seed, metadata, checkpoint, curve, resume)
 
 
 def main() -> None:

@@ -73,11 +73,21 @@ class JhmdbSize(Section):
     max_frames: int = Field(ge=2, description="frames of the longest clip")
 
 
+class Diving48Size(Section):
+    """Size of the embedded data set in the Diving48 layout."""
+
+    train_clips_per_class: int = Field(ge=1, description="training clips of each of the 47 classes that V2 populates")
+    test_clips_per_class: int = Field(ge=1, description="test clips of each of them")
+    train_videos: int = Field(ge=1, description="source videos (venue, divers, camera) of the training clips")
+    test_videos: int = Field(ge=1, description="source videos of the test clips, all of them others")
+    frame_rate: int = Field(ge=10, description="frames a second; a clip lasts about two seconds")
+
+
 class Datasets(Section):
     """Chapter `datasets`: what is rendered, and whether the official archives take its place."""
 
     source: Literal["rendered", "archives"] = Field(
-        description="PoseTrack18 and JHMDB: rendered here, or unpacked from their official archives"
+        description="PoseTrack18, JHMDB and Diving48: rendered here, or unpacked from their official archives"
     )
     accept_terms: tuple[str, ...] = Field(
         description="data sets whose terms of use (config/datasets.tsv) you accept: missing archives are downloaded"
@@ -87,6 +97,7 @@ class Datasets(Section):
     posetrack18: PoseTrackSize
     stills: StillsSize
     jhmdb: JhmdbSize
+    diving48: Diving48Size
 
 
 class Pairs(Section):
@@ -97,6 +108,9 @@ class Pairs(Section):
     jhmdb_train: DeltaRange
     jhmdb_test: DeltaRange
     jhmdb_split: Literal[1, 2, 3] = Field(description="official split")
+    diving48_train: DeltaRange
+    diving48_test: DeltaRange
+    diving48_labels: Literal["V1", "V2"] = Field(description="version of the labels (A40); V1 is the paper's")
 
 
 class Model(Section):
@@ -238,6 +252,32 @@ class Actions(Section):
     sweep: tuple[str, ...] = Field(description="trainings of config/ablations.tsv that Figure 7 sweeps over δ")
 
 
+class Features(Section):
+    """Chapter `features` (§5.2): joints, DiMoFs at the joints and flow there, for every person of every dive."""
+
+    score_threshold: float = Field(ge=0, lt=1, description="people detected with a lower score are left out")
+    scope: Literal["joint", "stacked"] = Field(description="one PCA for every joint's vector, or for all stacked (A33)")
+    components: int = Field(
+        ge=1, description="dimensions that the PCA keeps, of each joint or of the stack; 15 in §5.2"
+    )
+    pca_dives: int = Field(ge=1, description="training dives, evenly over the list, that the PCA is fitted on")
+    flow: Farneback
+    batch_size: int = Field(ge=1, description="frames a forward pass")
+    threads: int = Field(ge=1, description="CPU threads of torch")
+
+
+class Clusters(Section):
+    """Chapter `clusters` (§5.2): k-means over the features of the training dives."""
+
+    clusters: int = Field(ge=2, description="K; 100 in §5.2")
+    normalisation: Literal["box", "hip_torso", "raw"] = Field(description="what poses are relative to (A32)")
+    l2: bool = Field(description="rows at length 1 before the clustering (A34)")
+    iterations: int = Field(ge=1, description="most iterations of Lloyd's algorithm (A36)")
+    restarts: int = Field(ge=1, description="runs with other first centres; the best is kept (A36)")
+    seeds: int = Field(ge=2, description="whole clusterings, compared with each other; the first one counts")
+    threads: int = Field(ge=1, description="CPU threads; part of the result, so fixed here and not by --cores")
+
+
 class Paper(Section):
     """Chapter `paper`: tables and figures."""
 
@@ -257,6 +297,8 @@ class Config(Section):
     tracking: Tracking
     motion: Motion
     actions: Actions
+    features: Features
+    clusters: Clusters
     paper: Paper
 
 

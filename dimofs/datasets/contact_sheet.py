@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dimofs.datasets.diving48 import Dive, read_diving48, read_frames, read_vocabulary
 from dimofs.datasets.jhmdb import read_jhmdb
 from dimofs.datasets.manifest import dataset_root
 from dimofs.datasets.posetrack import read_posetrack18
@@ -39,12 +40,12 @@ class _Strip:
     """Some frames of a video beside each other."""
 
     caption: str
-    video: Video
+    video: Video | Dive
     positions: tuple[int, ...]
 
 
 def contact_sheet(manifest: Path, out: Path) -> None:
-    """Draw a contact sheet of a data set in the PoseTrack18 or the JHMDB layout as a PNG.
+    """Draw a contact sheet of a data set in the PoseTrack18, the JHMDB or the Diving48 layout as a PNG.
 
     Skeletons are orange on the person's left and blue on the right, boxes white with the track id, head boxes yellow,
     ignore regions red; frames without labels say so.
@@ -54,6 +55,8 @@ def contact_sheet(manifest: Path, out: Path) -> None:
     root = dataset_root(manifest)
     if (root / "splits").is_dir():
         strips, columns = _one_of_each_class(read_jhmdb(root, 1)), 3
+    elif (root / "Diving48_vocab.json").is_file():
+        strips, columns = _dives(root), 1
     else:
         videos = read_posetrack18(root)
         stills = all(len(video.frames) == 1 for video in videos)
@@ -81,8 +84,20 @@ def _one_of_each_class(videos: Sequence[Video]) -> list[_Strip]:
     return [_Strip(name, video, _moments(video, 3)) for name, video in found]
 
 
-def _moments(video: Video, count: int) -> tuple[int, ...]:
-    return tuple(int(position) for position in np.linspace(0, len(video.frames) - 1, count).round())
+def _dives(root: Path) -> list[_Strip]:
+    """A dive of every third class, fourteen moments each; not always the first, so that more source videos are seen."""
+    version: Literal["V1", "V2"] = "V2" if (root / "Diving48_V2_train.json").is_file() else "V1"
+    of_class: dict[int, list[Dive]] = {}
+    for dive in read_diving48(root, version):
+        of_class.setdefault(dive.label, []).append(dive)
+    words = read_vocabulary(root)
+    chosen = [of_class[label][row % len(of_class[label])] for row, label in enumerate(sorted(of_class)[::3])]
+    return [_Strip(" ".join(words[dive.label]), dive, _moments(dive, 14)) for dive in chosen]
+
+
+def _moments(video: Video | Dive, count: int) -> tuple[int, ...]:
+    frames = video.frames if isinstance(video, Dive) else len(video.frames)
+    return tuple(int(position) for position in np.linspace(0, frames - 1, count).round())
 
 
 def _row(strips: Sequence[_Strip], cell: int, across: int) -> Picture:
@@ -96,29 +111,48 @@ def _row(strips: Sequence[_Strip], cell: int, across: int) -> Picture:
         while cv2.getTextSize(caption, _FONT, 0.38, 1)[0][0] > room:
             caption = caption[:-1]
         cv2.putText(row, caption, (left, _CAPTION - 6), _FONT, 0.38, _INK, 1, cv2.LINE_AA)
-        for position in strip.positions:
-            row[_CAPTION : _CAPTION + cell, left : left + cell] = _cell(strip.video, position, cell)
+        for picture in _cells(strip, cell):
+            row[_CAPTION : _CAPTION + cell, left : left + cell] = picture
             left += cell + _MARGIN
     return row
 
 
-def _cell(video: Video, position: int, cell: int) -> Picture:
-    """One frame with its labels, cell × cell, padded where the frame is not square."""
-    frame = video.frames[position]
+def _cells(strip: _Strip, cell: int) -> list[Picture]:
+    """The frames of a strip with their labels; those of a dive, which have none, are decoded in one go."""
+    video = strip.video
+    if isinstance(video, Video):
+        return [_cell(video.frames[position], video.joint_names, position, cell) for position in strip.positions]
+    found = {at: frame[..., ::-1] for at, frame in enumerate(read_frames(video)) if at in strip.positions}
+    return [_noted(_fitted(found[position], cell)[0], f"{position}") for position in strip.positions]
+
+
+def _cell(frame: Frame, names: tuple[str, ...], position: int, cell: int) -> Picture:
+    """One frame with its labels, cell × cell."""
     picture = cv2.imread(str(frame.path))
     if picture is None:
         raise DatasetError(f"{frame.path}: is no picture that can be read; make the data set again")
+    canvas, view, scale = _fitted(picture, cell)
+    _draw_labels(view, frame, names, scale)
+    _noted(view, f"{position}" if frame.labelled else f"{position} unlabelled")
+    return canvas
+
+
+def _fitted(picture: Picture, cell: int) -> tuple[Picture, Picture, float]:
+    """A cell × cell canvas with a picture in its corner, the part that it covers, and its zoom."""
     scale = cell / max(picture.shape[:2])
     height, width = (round(side * scale) for side in picture.shape[:2])
     canvas = np.full((cell, cell, 3), 230, np.uint8)
     canvas[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    view = canvas[:height, :width]
-    _draw_labels(view, frame, video.joint_names, scale)
-    note = f"{position}" if frame.labelled else f"{position} unlabelled"
+    return canvas, canvas[:height, :width], scale
+
+
+def _noted(view: Picture, note: str) -> Picture:
+    """Write a note into the lower left corner of a picture; returns it."""
+    height = len(view)
     long = cv2.getTextSize(note, _FONT, 0.33, 1)[0][0]
     cv2.rectangle(view, (0, height - 14), (long + 6, height - 1), _INK, -1)
     cv2.putText(view, note, (3, height - 4), _FONT, 0.33, _PAPER, 1, cv2.LINE_AA)
-    return canvas
+    return view
 
 
 def _draw_labels(view: Picture, frame: Frame, names: tuple[str, ...], scale: float) -> None:

@@ -5,18 +5,23 @@
     Diving48_V2_{train,test}.json           V2, corrected (15,027 and 1,970): another benchmark, not a better V1
     Diving48_vocab.json                     48 × [take-off, somersaults, twists, position]; the position is the label
 
-A label file is a list of {"vid_name", "label", "end_frame"}, and "start_frame" 0 in V2. Videos are not opened here.
+A label file is a list of {"vid_name", "label", "end_frame"}, and "start_frame" 0 in V2. Only `read_frames` opens
+videos.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import av
+import numpy as np
+from numpy.typing import NDArray
 
 from dimofs.datasets.json_files import read_json
 from dimofs.datasets.missing import read_missing
-from dimofs.datasets.records import DatasetError
+from dimofs.datasets.records import DatasetError, Frame, Video
 
 _FILES = {"V1": "Diving48_{split}.json", "V2": "Diving48_V2_{split}.json"}
 _CLASSES = 48
@@ -67,6 +72,33 @@ def read_labels(root: Path, version: Literal["V1", "V2"]) -> list[Dive]:
             raise DatasetError(f"{path}: vid_name {dive.name} is listed twice in {version}; {_UNPACK}")
         seen.add(dive.name)
     return dives
+
+
+def read_frames(dive: Dive) -> Iterator[NDArray[np.uint8]]:
+    """Decode the frames of a dive one after the other, each (H, W, 3) uint8 RGB.
+
+    Raises DatasetError where the file is no video, or ends before the last frame that the labels give.
+    """
+    decoded = 0
+    try:
+        with av.open(str(dive.path)) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1  # frames come in order and memory stays small
+            for frame in container.decode(stream):
+                picture: NDArray[Any] = frame.to_ndarray(format="rgb24")
+                decoded += 1
+                yield picture
+                if decoded == dive.frames:
+                    return
+    except (av.FFmpegError, IndexError, OSError) as error:
+        raise DatasetError(f"{dive.path}: cannot be decoded ({error}); {_UNPACK}") from error
+    raise DatasetError(f"{dive.path}: holds {decoded} frames, but the labels give {dive.frames}; {_UNPACK}")
+
+
+def as_video(dive: Dive) -> Video:
+    """A dive as a record of frames, for the index of pairs: every frame counts, and all are in the one file."""
+    frame = Frame(dive.path, labelled=True, people=(), ignore_regions=())
+    return Video(dive.name, dive.split, (), (frame,) * dive.frames, dive.label)
 
 
 def _read_split(root: Path, folder: Path, version: str, split: str) -> Iterator[Dive]:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from dimofs.config import Model
 from dimofs.datasets.records import Array, Video
+from dimofs.model import fields
 from dimofs.model.pose_detector import PoseDetector
-from dimofs.motion import fields
 from dimofs.pairs.window import FeatureWindow
 from dimofs.training.loop import as_input, device
 

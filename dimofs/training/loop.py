@@ -169,8 +169,13 @@ def _save_resume_point(
 
 def _identity(run: Run) -> dict[str, Any]:
     """What a resume point must share with the training that goes on from it: its settings and the package's source."""
+    return {"run": dict(run.metadata), "code": source_digest()}
+
+
+def source_digest() -> str:
+    """SHA-256 of the package's source."""
     sources = sorted(Path(dimofs.__file__).parent.rglob("*.py"))
-    return {"run": dict(run.metadata), "code": hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()}
+    return hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()
 
 
 def _resume(network: nn.Module, optimizer: torch.optim.Optimizer, run: Run) -> tuple[int, list[dict[str, float]]]:

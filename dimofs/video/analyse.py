@@ -16,8 +16,8 @@ from torch import Tensor
 
 from dimofs.config import Linker, Model
 from dimofs.datasets.records import POSETRACK_JOINTS, Array, DatasetError
+from dimofs.model.fields import joint_features, motion_fields
 from dimofs.model.pose_detector import PoseDetector
-from dimofs.motion.fields import joint_features, motion_fields
 from dimofs.pairs.loading import network_frames
 from dimofs.pairs.window import FeatureWindow
 from dimofs.pose.pretrain import detector_of
@@ -55,7 +55,7 @@ class TrackedPerson:
         Array  #: (17, 2) x y in PoseTrack18's order; head_bottom is the shoulders' midpoint (A21), ears mean nothing
     )
     joint_scores: Array  #: (17,) logits
-    features: dict[int, Array]  #: by δ: (17, 8C), see `dimofs.motion.fields.joint_features`, in pixels of the video
+    features: dict[int, Array]  #: by δ: (17, 8C), see `dimofs.model.fields.joint_features`, in pixels of the video
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from dimofs.video.analyse import AnalysedFrame
 from dimofs.video.overlay import draw
 
 #: Columns of the table of features: one row for each person of a frame, each joint but the ears, and each δ. x and y
-#: are the joint's place in Frame A and `features` (8C,) the offsets there (`dimofs.motion.fields.joint_features`),
+#: are the joint's place in Frame A and `features` (8C,) the offsets there (`dimofs.model.fields.joint_features`),
 #: all in pixels of the video; `time` is in seconds, `frame_b` the clamped position of Frame B, `joint_score` a logit.
 FEATURE_COLUMNS = {
     "frame": pa.int32(), "time": pa.float64(), "delta": pa.int32(), "frame_b": pa.int32(), "track": pa.int32(),

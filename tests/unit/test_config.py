@@ -156,5 +156,7 @@ def test_the_sections_are_chapters_and_two_shared_ones() -> None:
         "tracking",
         "motion",
         "actions",
+        "features",
+        "clusters",
         "paper",
     ]

@@ -35,11 +35,14 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 TRAININGS = sorted({column.training.name for column in COLUMNS})
-UNPACKED = ["posetrack18", "jhmdb"] if CHECKED.datasets.source == "archives" else []
+UNPACKED = ["posetrack18", "jhmdb", "diving48"] if CHECKED.datasets.source == "archives" else []
 TRACKED = {
     "single_frame": "results/pose/single_frame.parquet",
     "dimofs": "results/tracking/dimofs_detections.parquet",
 }
+CLUSTERED = ["pose", "pose_flow", "pose_dimofs"]
+# What the PCA depends on: all of `features` but its flow.
+PCA_KEYS = [key for key in type(CHECKED.features).model_fields if key != "flow"]
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
@@ -71,8 +74,9 @@ def render_settings(dataset: str) -> list[str]:
 
 
 def pair_settings(dataset: str, split: str) -> list[str]:
-    """Give the gaps δ of a split, and which split of JHMDB that is; a still image is its own Frame B."""
-    own = [key for key in (f"{dataset}_{split}", f"{dataset}_split") if key in Pairs.model_fields]
+    """Give the gaps δ of a split, and which split of JHMDB or labels of Diving48; a still image is its own Frame B."""
+    keys = (f"{dataset}_{split}", f"{dataset}_split", f"{dataset}_labels")
+    own = [key for key in keys if key in Pairs.model_fields]
     return list(settings(*(f"pairs.{key}" for key in own)).values())
 
 

@@ -1,8 +1,8 @@
-"""Data sets in the official layouts of PoseTrack18 and JHMDB (§6): embedded ones, or the official archives.
+"""Data sets in the official layouts of PoseTrack18, JHMDB and Diving48 (§6): embedded ones, or the official archives.
 
 INPUTS: nothing but the configuration; for archives config/datasets.tsv, and what you put under data/archives/, which no
 rule changes or removes.
-OUTPUTS: data/datasets/{posetrack18,stills,jhmdb}/ and beside each its manifest data/datasets/<name>.csv, which names
+OUTPUTS: data/datasets/{posetrack18,stills,jhmdb,diving48}/ and beside each its manifest data/datasets/<name>.csv, which names
 every file with its sha256. Later chapters take the manifest: Snakemake compares files by content, folders by clock.
 """
 
@@ -13,7 +13,7 @@ localrules:
 
 rule datasets:
     input:
-        expand("data/datasets/{name}.csv", name=["posetrack18", "stills", "jhmdb"]),
+        expand("data/datasets/{name}.csv", name=["posetrack18", "stills", "jhmdb", "diving48"]),
     message:
         "the data sets are there"
 
@@ -30,7 +30,7 @@ rule render:
     benchmark:
         "logs/benchmarks/datasets/{name}.jsonl"
     wildcard_constraints:
-        name="|".join({"posetrack18", "stills", "jhmdb"} - {*UNPACKED}),
+        name="|".join({"posetrack18", "stills", "jhmdb", "diving48"} - {*UNPACKED}),
     threads: CPUS
     resources:
         mem_mb=2000,
@@ -68,7 +68,7 @@ if UNPACKED:
         resources:
             mem_mb=2000,
         params:
-            **settings("datasets.accept_terms", "datasets.accept_partial"),
+            **settings("datasets.accept_terms", "datasets.accept_partial", "pairs.diving48_labels"),
             **code("datasets_unpack"),
         message:
             "unpacking {wildcards.name}; progress in {log}"

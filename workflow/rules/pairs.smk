@@ -16,6 +16,7 @@ rule pairs:
         expand("data/pairs/posetrack18_{split}.parquet", split=["train", "val"]),
         "data/pairs/stills_train.parquet",
         expand("data/pairs/jhmdb_{split}.parquet", split=["train", "test"]),
+        expand("data/pairs/diving48_{split}.parquet", split=["train", "test"]),
     message:
         "the pairs are listed"
 
@@ -32,7 +33,7 @@ rule list_pairs:
     benchmark:
         "logs/benchmarks/pairs/{name}_{split}.jsonl"
     wildcard_constraints:
-        name="posetrack18|stills|jhmdb",
+        name="posetrack18|stills|jhmdb|diving48",
         split="train|val|test",
     threads: 1
     resources:

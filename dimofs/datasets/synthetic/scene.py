@@ -86,14 +86,14 @@ class Scene:
     sensor: Sensor
 
 
-def _turned(points: Array, heading: float) -> Array:
+def turned(points: Array, heading: float) -> Array:
     """Points (..., 3) turned about the vertical axis."""
     cosine, sine = np.cos(heading), np.sin(heading)
     turn = np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]], np.float32)
     return points @ turn
 
 
-def _rotations(yaw: Array, pitch: Array, roll: Array) -> Array:
+def rotations(yaw: Array, pitch: Array, roll: Array) -> Array:
     """World-to-camera rotations (T, 3, 3): yaw to the right, pitch upwards, roll clockwise, from looking along −z."""
     zero, one = np.zeros_like(yaw), np.ones_like(yaw)
 
@@ -160,7 +160,7 @@ class _Place:
 
     def moved(self, points: Array) -> Array:
         """Points (..., 3) of the performance, in the world."""
-        return (_turned(points, self.heading) + self.offset).astype(np.float32)
+        return (turned(points, self.heading) + self.offset).astype(np.float32)
 
 
 def _place(
@@ -242,7 +242,7 @@ def random_scene(rng: np.random.Generator, framing: Framing) -> Scene:
         wall_width=2.2 * wall * size / focal,
         ground=texture.ground(rng, 2 * size) if rng.random() < 0.75 else None,
         ground_width=rng.uniform(2, 8),
-        light=_light(rng),
+        light=daylight(rng),
         sensor=Sensor(
             blur=max(0.0, rng.uniform(-0.3, 0.8)),
             shutter=rng.uniform(0, 0.6),
@@ -289,7 +289,7 @@ def _camera(
         ]
         yaw = strength * (bearing - bearing[frames // 2]) + swing[0]
         camera = Camera(
-            rotation=_rotations(yaw, pitch + swing[1], np.broadcast_to(roll, frames)),
+            rotation=rotations(yaw, pitch + swing[1], np.broadcast_to(roll, frames)),
             position=position.astype(np.float32),
             focal=(focal * zoom).astype(np.float32),
             size=size,
@@ -300,7 +300,7 @@ def _camera(
     return camera
 
 
-def _light(rng: np.random.Generator) -> Light:
+def daylight(rng: np.random.Generator) -> Light:
     """Sun, lamp or an overcast sky, with a colour cast."""
     elevation, azimuth = rng.uniform(0.3, 1.4), rng.uniform(0, 2 * np.pi)
     direction = (np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth))

@@ -54,6 +54,30 @@ def person_masks(sidecar: Sidecar, frame: int) -> NDArray[np.bool_]:
     return person == np.arange(sidecar.people)[:, None, None]
 
 
+def covers(sidecar: Sidecar, margin: float = 4.0) -> NDArray[np.bool_]:
+    """Discs (T, H, W) that hide the people of a clip and say nothing about their poses: for scene-only controls.
+
+    A silhouette that is cut out still shows the pose. So each person's disc is as large in every frame, by `margin`
+    pixels more than the farthest that the person ever reaches from the middle of the body in the clip, and it lies
+    round that middle: the parts' middles, weighted by the area of their outlines.
+    """
+    frames, height, width = sidecar.parts.shape
+    shapes = sidecar.outlines
+    x, y = np.arange(width), np.arange(height)[:, None]
+    hidden = np.zeros((frames, height, width), bool)
+    for person in range(sidecar.people):
+        own = slice(person * len(PARTS), (person + 1) * len(PARTS))
+        seen = (sidecar.parts > own.start) & (sidecar.parts <= own.stop)
+        area = (shapes.axes()[1] + shapes.cap.sum(-1)) * shapes.width.sum(-1)
+        weight = (area * shapes.drawn)[:, own, None]
+        middle = (weight * (shapes.start + shapes.end)[:, own] / 2).sum(1) / np.maximum(weight.sum(1), 1e-6)
+        distance = np.hypot(x - middle[:, 0, None, None], y - middle[:, 1, None, None])
+        reach = distance[seen].max(initial=0)
+        shown = np.any(shapes.drawn[:, own], axis=1)
+        hidden |= (distance <= reach + margin) & shown.reshape(-1, 1, 1)
+    return hidden
+
+
 def depth_order(sidecar: Sidecar, frame: int) -> NDArray[np.intp]:
     """The solids of a frame from far to near, as they were drawn."""
     order = np.argsort(-sidecar.outlines.depth[frame], kind="stable")

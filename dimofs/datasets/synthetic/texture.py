@@ -188,25 +188,43 @@ def texel(t: Array, over: Array, angle: Array) -> NDArray[np.intp]:
     return row * COLUMNS + column
 
 
-def person_atlas(rng: np.random.Generator) -> tuple[Picture, bool]:
-    """Clothes, skin and hair of a random person.
-
-    Returns the textures of the parts of `body.PARTS`, (18, ROWS, COLUMNS, 3) uint8, and whether there is a ponytail.
-    Left and right limbs wear the same cloth: sides are told apart by anatomy alone.
-    """
+def _complexion(rng: np.random.Generator) -> tuple[Array, Array]:
+    """Skin and hair of a random person, (3,) each."""
     tone = rng.uniform(0, len(_SKIN) - 1)
     low = int(tone)
     skin = (1 - tone + low) * _SKIN[low] + (tone - low) * _SKIN[min(low + 1, len(_SKIN) - 1)]
     hair = _HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.7, 1.2)
     if rng.random() < 0.15:  # cap, helmet, scarf or dyed hair
         hair = colour(rng)
+    return skin, hair
+
+
+def _head(rng: np.random.Generator, skin: Array, hair: Array, bare: Array) -> Array:
+    """A face in front and hair behind, (ROWS, COLUMNS, 3) float32."""
+    facing = np.cos(_ANGLE)
+    head = np.where((_ROW > 0.72) | (facing < rng.uniform(-0.3, 0.25)), hair, bare)
+    eyes = (np.abs(_ROW - 0.42) < 0.1) & (np.abs(np.abs(np.sin(_ANGLE)) - 0.4) < 0.16) & (facing > 0)
+    mouth = (np.abs(_ROW + 0.05) < 0.05) & (facing > 0.9)
+    head = np.where(eyes, skin * 0.25, np.where(mouth, skin * np.array((0.6, 0.5, 0.8), np.float32), head))
+    if rng.random() < 0.15:  # beard
+        head = np.where((_ROW < 0.12) & (facing > -0.1), hair, head)
+    return head
+
+
+def person_atlas(rng: np.random.Generator) -> tuple[Picture, bool]:
+    """Clothes, skin and hair of a random person.
+
+    Returns the textures of the parts of `body.PARTS`, (18, ROWS, COLUMNS, 3) uint8, and whether there is a ponytail.
+    Left and right limbs wear the same cloth: sides are told apart by anatomy alone.
+    """
+    skin, hair = _complexion(rng)
     top, bottom, shoe = _cloth(rng), _cloth(rng), colour(rng)
     if rng.random() < 0.12:  # overall, dress, suit
         bottom = top
     sleeve = rng.choice((0.0, 0.45, 0.9, 2.0), p=(0.1, 0.4, 0.1, 0.4))  # in arm halves: none, short, elbow, long
     leg = rng.choice((0.35, 0.8, 1.3, 2.0), p=(0.1, 0.25, 0.1, 0.55))  # shorts, knee, calf, long
 
-    rows, angle, facing = _ROW, _ANGLE, np.cos(_ANGLE)
+    rows, facing = _ROW, np.cos(_ANGLE)
     grain = (1 + 0.03 * noise(rng, ROWS, COLUMNS, cells=8))[..., None]
     bare = skin * grain
 
@@ -221,13 +239,7 @@ def person_atlas(rng: np.random.Generator) -> tuple[Picture, bool]:
     trousers = np.roll(wrap(bottom, 0, 24, 64), COLUMNS // 2, axis=1)
     arm, thigh, shin = wrap(top, 0, 40, 24), wrap(bottom, 0, 64, 32), wrap(bottom, 32, 64, 32)
 
-    head = np.where((rows > 0.72) | (facing < rng.uniform(-0.3, 0.25)), hair, bare)
-    eyes = (np.abs(rows - 0.42) < 0.1) & (np.abs(np.abs(np.sin(angle)) - 0.4) < 0.16) & (facing > 0)
-    mouth = (np.abs(rows + 0.05) < 0.05) & (facing > 0.9)
-    head = np.where(eyes, skin * 0.25, np.where(mouth, skin * np.array((0.6, 0.5, 0.8), np.float32), head))
-    if rng.random() < 0.15:  # beard
-        head = np.where((rows < 0.12) & (facing > -0.1), hair, head)
-
+    head = _head(rng, skin, hair, bare)
     belt = rng.uniform(0.4, 1.1)
     atlas = [
         np.where(rows > belt, shirt, trousers),
@@ -244,6 +256,48 @@ def person_atlas(rng: np.random.Generator) -> tuple[Picture, bool]:
         *2 * [np.where(rows < 2, shoe * grain, bare)],
     ]
     return _bytes(np.stack(atlas).reshape(-1, COLUMNS * 3)).reshape(-1, ROWS, COLUMNS, 3), bool(rng.random() < 0.25)
+
+
+def diver_atlas(rng: np.random.Generator) -> Picture:
+    """Swimwear (briefs, or a suit that covers the trunk), skin and hair: (18, ROWS, COLUMNS, 3) as `person_atlas`."""
+    skin, hair = _complexion(rng)
+    cloth = cv2.resize(_cloth(rng), (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
+    grain = (1 + 0.03 * noise(rng, ROWS, COLUMNS, cells=8))[..., None]
+    bare = skin * grain
+    suit = bool(rng.random() < 0.5)
+    waist = 2.0 if suit else rng.uniform(0.25, 0.6)
+    neckline = rng.uniform(0.6, 0.95) if suit else -2.0
+    straps = np.abs(np.abs(np.sin(_ANGLE)) - 0.5) < 0.2
+    leg = rng.uniform(-0.1, 0.15)
+    atlas = [
+        np.where(waist > _ROW, cloth, bare),
+        np.where((neckline > _ROW) | (suit & straps & (_ROW < 1.15)), cloth, bare),
+        bare * 0.92,
+        _head(rng, skin, hair, bare),
+        bare * 1.05,
+        np.broadcast_to(hair, bare.shape),
+        *6 * [bare],
+        *2 * [np.where(leg > _ROW, cloth, bare)],
+        *4 * [bare],
+    ]
+    return _bytes(np.stack(atlas).reshape(-1, COLUMNS * 3)).reshape(-1, ROWS, COLUMNS, 3)
+
+
+def water(rng: np.random.Generator, size: int) -> Picture:
+    """The surface of a pool, (size, size, 3), repeating without a seam: green to blue, some ripples bright."""
+    half = size // 2
+    hue, grey, value = rng.uniform(80, 112), rng.uniform(90, 220), rng.uniform(110, 220)
+    base = cv2.cvtColor(np.array([[[hue, grey, value]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].astype(np.float32)
+    ripples = cv2.resize(noise(rng, half // 4, half, cells=24), (half, half), interpolation=cv2.INTER_CUBIC)
+    surface = base * (1 + np.float32(rng.uniform(0.05, 0.18)) * ripples[..., None])
+    surface += np.float32(rng.uniform(0, 60)) * np.clip(ripples - 1.2, 0, 1)[..., None]
+    surface = np.concatenate([surface, surface[:, ::-1]], 1)
+    return _bytes(np.concatenate([surface, surface[::-1]], 0))
+
+
+def spray(rng: np.random.Generator) -> Picture:
+    """White water in the air, (ROWS, COLUMNS, 3)."""
+    return _bytes(225 + 18 * np.repeat(noise(rng, ROWS, COLUMNS, cells=8)[..., None], 3, 2))
 
 
 def object_texture(rng: np.random.Generator) -> Picture:

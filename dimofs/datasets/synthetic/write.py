@@ -1,4 +1,4 @@
-"""Render the embedded data sets and write them in the official layouts of PoseTrack18 and JHMDB.
+"""Render the embedded data sets and write them in the official layouts of PoseTrack18, JHMDB and Diving48.
 
 Every sequence has its own random stream, named by data set, split and position, so the files do not depend on the
 number of workers, and a larger data set begins with the smaller one.
@@ -16,16 +16,20 @@ from tqdm import tqdm
 
 from dimofs.config import Datasets
 from dimofs.datasets.records import DatasetError
+from dimofs.datasets.synthetic.diving48_files import DiveClip, diving48_plan, write_dive, write_labels
 from dimofs.datasets.synthetic.jhmdb_files import ActionClip, jhmdb_plan, write_action_clip, write_splits
 from dimofs.datasets.synthetic.posetrack_files import PoseSequence, posetrack_plan, stills_plan, write_sequence
 
 #: The file that marks a folder as rendered, and so as one that may be replaced.
 MARKER = "RENDERED.txt"
 
-_PLANS: dict[str, Callable[[Datasets, int, Path], Sequence[PoseSequence | ActionClip]]] = {
+Task = PoseSequence | ActionClip | DiveClip
+
+_PLANS: dict[str, Callable[[Datasets, int, Path], Sequence[Task]]] = {
     "posetrack18": posetrack_plan,
     "stills": stills_plan,
     "jhmdb": jhmdb_plan,
+    "diving48": diving48_plan,
 }
 
 
@@ -33,7 +37,7 @@ def render(name: str, datasets: Datasets, seed: int, root: Path, workers: int) -
     """Render a data set into the folder `root`, which appears when all of it is there.
 
     Args:
-        name: "posetrack18", "stills" or "jhmdb".
+        name: "posetrack18", "stills", "jhmdb" or "diving48".
         datasets: sizes, from the configuration.
         seed: root of every random stream.
         root: the folder; an earlier rendering there is replaced.
@@ -49,9 +53,12 @@ def render(name: str, datasets: Datasets, seed: int, root: Path, workers: int) -
     root.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}-"))
     try:
-        _run(_PLANS[name](datasets, seed, folder), workers, name)
+        tasks = _PLANS[name](datasets, seed, folder)
+        _run(tasks, workers, name)
         if name == "jhmdb":
             write_splits(folder, seed)
+        if name == "diving48":
+            write_labels(folder, [task for task in tasks if isinstance(task, DiveClip)])
         (folder / MARKER).write_text(
             f"{name}: rendered by dimofs from seed {seed} in the official layout, see docs/datasets.md.\n"
             "This is no recorded footage. The next rendering replaces the folder.\n",
@@ -65,15 +72,15 @@ def render(name: str, datasets: Datasets, seed: int, root: Path, workers: int) -
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(tasks: Sequence[PoseSequence | ActionClip], workers: int, name: str) -> None:
-    """Do all tasks in `workers` processes behind one progress bar that counts frames."""
+def _run(tasks: Sequence[Task], workers: int, name: str) -> None:
+    """Do all tasks in `workers` processes behind one progress bar that counts clips."""
     chunk = max(1, min(16, len(tasks) // (4 * workers)))
     with (
         ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _one_thread) as pool,
-        tqdm(total=sum(task.frames for task in tasks), desc=f"render {name}", unit="frame") as bar,
+        tqdm(total=len(tasks), desc=f"render {name}", unit="clip") as bar,
     ):
-        for frames in pool.map(_write, tasks, chunksize=chunk):
-            bar.update(frames)
+        for _ in pool.map(_write, tasks, chunksize=chunk):
+            bar.update()
 
 
 def _one_thread() -> None:
@@ -81,10 +88,11 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _write(task: PoseSequence | ActionClip) -> int:
-    """Render and write one task; the number of its frames."""
+def _write(task: Task) -> None:
+    """Render and write one task."""
     if isinstance(task, PoseSequence):
         write_sequence(task)
-    else:
+    elif isinstance(task, ActionClip):
         write_action_clip(task)
-    return task.frames
+    else:
+        write_dive(task)

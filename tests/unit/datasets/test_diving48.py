@@ -3,12 +3,15 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
-from dimofs.datasets.diving48 import read_diving48, read_labels, read_vocabulary
+from dimofs.datasets.diving48 import Dive, as_video, read_diving48, read_frames, read_labels, read_vocabulary
 from dimofs.datasets.missing import write_missing
 from dimofs.datasets.records import DatasetError
 
@@ -143,3 +146,41 @@ def test_the_official_vocabulary(samples: Path) -> None:
     classes = read_vocabulary(samples / "diving48")
     assert [len(set(words)) for words in zip(*classes, strict=True)] == [4, 8, 8, 4]
     assert classes[30] == ("Forward", "Dive", "NoTwis", "STR")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Dive:
+    """Five flat frames of rising brightness."""
+    path = tmp_path / "-abc_00001.mp4"
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("libx264", rate=25)
+        track.width, track.height, track.pix_fmt = 64, 32, "yuv420p"
+        for level in range(5):
+            container.mux(track.encode(av.VideoFrame.from_ndarray(np.full((32, 64, 3), 40 * level + 20, np.uint8))))
+        container.mux(track.encode())
+    return Dive("-abc_00001", "train", path, 3, 5)
+
+
+def test_frames_come_in_order(clip: Dive) -> None:
+    frames = list(read_frames(clip))
+    assert [frame.shape for frame in frames] == [(32, 64, 3)] * 5
+    np.testing.assert_allclose([frame.mean() for frame in frames], [20, 60, 100, 140, 180], atol=4)
+
+
+def test_frames_that_no_label_counts_are_left_out(clip: Dive) -> None:
+    assert len(list(read_frames(replace(clip, frames=3)))) == 3
+
+
+def test_a_short_or_damaged_video_is_named(clip: Dive) -> None:
+    with pytest.raises(DatasetError, match="holds 5 frames, but the labels give 9"):
+        list(read_frames(replace(clip, frames=9)))
+    clip.path.write_bytes(b"no video at all")
+    with pytest.raises(DatasetError, match=r"-abc_00001\.mp4: cannot be decoded"):
+        list(read_frames(clip))
+
+
+def test_a_dive_is_a_video_whose_frames_all_count(clip: Dive) -> None:
+    video = as_video(clip)
+    assert (video.name, video.split, video.label) == ("-abc_00001", "train", 3)
+    assert len(video.frames) == 5
+    assert all(frame.labelled and frame.path == clip.path for frame in video.frames)

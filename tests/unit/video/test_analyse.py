@@ -7,7 +7,7 @@ import torch
 
 from dimofs.datasets.records import DatasetError
 from dimofs.model.backbone import both_frames
-from dimofs.motion.fields import joint_features, motion_fields
+from dimofs.model.fields import joint_features, motion_fields
 from dimofs.pairs.loading import network_frames
 from dimofs.tracking.link import Tracker
 from dimofs.training.checkpoint import CheckpointError, save_checkpoint

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from dimofs.config import Datasets, JhmdbSize, PoseTrackSize, StillsSize
+from dimofs.config import Datasets, Diving48Size, JhmdbSize, PoseTrackSize, StillsSize
 from dimofs.datasets.contact_sheet import contact_sheet
 from dimofs.datasets.jhmdb import read_jhmdb
 from dimofs.datasets.manifest import write_manifest
@@ -31,6 +31,9 @@ SIZES = Datasets(
     posetrack18=PoseTrackSize(train_videos=3, val_videos=2, frames=9, labelled_frames=5, val_label_step=4),
     stills=StillsSize(images=4),
     jhmdb=JhmdbSize(clips_per_class=3, min_frames=2, max_frames=4),
+    diving48=Diving48Size(
+        train_clips_per_class=2, test_clips_per_class=1, train_videos=3, test_videos=2, frame_rate=12
+    ),
 )
 
 

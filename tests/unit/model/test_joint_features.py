@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dimofs.model.backbone import STRIDES
-from dimofs.motion.fields import joint_features, motion_fields
+from dimofs.model.fields import joint_features, motion_fields
 
 CHANNELS, HEIGHT, WIDTH = 3, 64, 96
 

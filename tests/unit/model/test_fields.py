@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dimofs.model.backbone import STRIDES
+from dimofs.model.fields import joint_features, motion_fields, read_out, saliency
 from dimofs.model.offsets import Offsets
 from dimofs.model.resample import resample
-from dimofs.motion.fields import joint_features, motion_fields, read_out, saliency
 from dimofs.motion.read_out import fit
 
 CHANNELS = 2
