@@ -20,16 +20,20 @@ from dimofs.training.loop import Run, as_input, device, train
 def build_localizer(config: Config, plan: ActionTraining, initial: Path | None) -> ActionLocalizer:
     """Build a localiser; `initial` names the pose checkpoint it starts from (A27), None leaves it random.
 
-    Backbone and RPN come from the checkpoint, the offset predictors too where the checkpoint is a DiMoFs model;
-    elsewhere they start at zero. The MLPs are new in every column. What does not learn needs no gradient.
+    Backbone and RPN come from the checkpoint, where it is a DiMoFs model the offset predictors and the 1×1 weights too;
+    elsewhere those start at zero and these as the identity. The MLPs are new in every column. What does not learn needs
+    no gradient.
     """
     network = ActionLocalizer(
         config.model, config.actions, len(JHMDB_CLASSES), motion=plan.motion, inflated=plan.inflated_3d
     )
     if initial is not None:
-        offsets = ("offsets.",) if plan.motion == "offsets" and plan.initial_weights == "dimofs" else ()
-        start_from(network, initial, parts=("backbone.", "rpn.", *offsets))
+        parts = ["backbone.", "rpn."]
+        if plan.initial_weights == "dimofs":
+            parts += ["resampling.", "offsets."] if plan.motion == "offsets" else ["resampling."]
+        start_from(network, initial, parts=tuple(parts))
     network.rpn.requires_grad_(config.actions.train_detector)
+    network.resampling.requires_grad_(config.actions.train_detector)
     network.backbone.requires_grad_(config.actions.train_detector or plan.inflated_3d)
     if plan.inflated_3d:
         inflate(network.backbone)

@@ -9,7 +9,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from dimofs.config import Actions, Model
 from dimofs.model.backbone import STRIDES, Backbone, both_frames
 from dimofs.model.heads import LEVELS, image_list, proposal_network, pyramid, region_heads
-from dimofs.model.offsets import Offsets
+from dimofs.model.offsets import Offsets, Resampling
 from dimofs.model.pose_detector import Detections, Sizes
 
 #: Names of the motion maps beside P2..P5 in the feature dictionaries.
@@ -45,6 +45,9 @@ class BranchHead(nn.Module):
 class ActionLocalizer(nn.Module):
     """Faster R-CNN on Frame A with a second branch for motion, and no deformable layer (§5.1).
 
+    Nothing is resampled, but the 1×1 weight of the resampling stays: behind it RPN and heads of a DiMoFs detector have
+    learned, so that its proposals here are those at δ = 0. It is the identity where no DiMoFs detector was the start.
+
     motion: "offsets" pools the DiMoFs offsets, "flow" an optical flow from outside (A29), "none" has no second branch.
     inflated: the backbone sees Frame A between its neighbours through temporal convolutions (A30).
     """
@@ -53,6 +56,7 @@ class ActionLocalizer(nn.Module):
         super().__init__()
         self.backbone = Backbone(model, live_norm=False)
         self.offsets = Offsets(model.fpn_channels) if motion == "offsets" else None
+        self.resampling = Resampling(model.fpn_channels)
         self._by_stride = actions.scale_offsets_by_stride
         self.rpn = proposal_network(model, actions.proposals_test)
         motion_channels = {"offsets": [2 * model.fpn_channels], "flow": [2], "none": []}[motion]
@@ -94,7 +98,7 @@ class ActionLocalizer(nn.Module):
             motion = self.motion(features, features_b)
         else:
             features, motion = self.encode(frames), flow or []
-        levels = pyramid(features)
+        levels = pyramid(self.resampling(features, None))
         proposals, rpn_losses = self.rpn(image_list(features, sizes), levels, targets)
         levels |= dict(zip(MOTION_LEVELS, motion, strict=False))
         _, roi_losses = self.roi_heads(levels, proposals, sizes, targets)
@@ -102,7 +106,7 @@ class ActionLocalizer(nn.Module):
 
     def propose(self, features: list[Tensor], sizes: Sizes) -> tuple[list[Tensor], list[Tensor]]:
         """Compute what all δ of a Frame A share: per frame, proposals (R, 4) and the appearance MLP's output (R, F)."""
-        levels = pyramid(features)
+        levels = pyramid(self.resampling(features, None))
         proposals, _ = self.rpn(image_list(features, sizes), levels)
         pooled = self.roi_heads.box_roi_pool.appearance(levels, proposals, sizes)
         appearance = self.roi_heads.box_head.branches[0](pooled)

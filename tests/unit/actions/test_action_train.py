@@ -36,10 +36,10 @@ PROPOSALS = {"loss_objectness", "loss_rpn_box_reg"}
     ("plan", "train_detector", "parts", "losses"),
     [
         (PAIRS, False, {"offsets", "roi_heads"}, HEADS),
-        (PAIRS, True, {"backbone", "rpn", "offsets", "roi_heads"}, HEADS | PROPOSALS),
+        (PAIRS, True, {"backbone", "rpn", "resampling", "offsets", "roi_heads"}, HEADS | PROPOSALS),
         (FROZEN, False, {"roi_heads"}, HEADS),
         (INFLATED, False, {"backbone", "roi_heads"}, HEADS | PROPOSALS),
-        (INFLATED, True, {"backbone", "rpn", "roi_heads"}, HEADS | PROPOSALS),
+        (INFLATED, True, {"backbone", "rpn", "resampling", "roi_heads"}, HEADS | PROPOSALS),
     ],
 )
 def test_what_learns_from_the_actions(plan, train_detector, parts, losses):
