@@ -79,7 +79,7 @@ rule report_page:
     resources:
         mem_mb=1000,
     params:
-        **settings("seed", "datasets.source", "paper"),
+        **settings("seed", "seeds", "datasets.source", "paper"),
         **code("report"),
     message:
         "writing results/report.html"

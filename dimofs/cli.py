@@ -6,6 +6,7 @@ Heavy imports stand inside the verbs, so that `dimofs --help` and light verbs st
 import hashlib
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,6 +53,8 @@ PairIndex = Annotated[Path, typer.Option(help="pair index of a split of the data
 Ablations = Annotated[Path, typer.Option(help="the columns of Table 3 (config/ablations.tsv)")]
 Out = Annotated[Path, typer.Option(help="file to write")]
 Table = Annotated[Path, typer.Option(help="table of an earlier chapter")]
+FirstTable = Annotated[Path, typer.Option(help="table of the first seed; those of other seeds lie beside it")]
+Seed = Annotated[int, typer.Option(min=0, help="seed of the training: its new weights, its batches, its steps")]
 Checkpoint = Annotated[Path, typer.Option(help="weights (safetensors)")]
 ReadOut = Annotated[Path, typer.Option(help="linear read-out of dimofs motion fit (safetensors)")]
 
@@ -129,6 +132,7 @@ def pretrain(
     pairs: PairIndex,
     val_dataset: Dataset,
     val_pairs: PairIndex,
+    seed: Seed,
     out: Out,
     curve: Out,
     resume: Annotated[Path, typer.Option(help="resume point, removed at the end")],
@@ -147,7 +151,7 @@ def pretrain(
         (_read(name, settings, dataset), read_pairs(pairs)),
         (_read("posetrack18", settings, val_dataset), read_pairs(val_pairs)),
         init,
-        _run(network, settings, decisive, (dataset, pairs, init), out, curve, resume),
+        _run(network, settings, seed, decisive, (dataset, pairs, init), out, curve, resume),
     )
 
 
@@ -178,8 +182,8 @@ def pose_evaluate(
     config: ConfigFile,
     dataset: Dataset,
     pairs: PairIndex,
-    single_frame: Table,
-    dimofs: Table,
+    single_frame: FirstTable,
+    dimofs: FirstTable,
     out: Out,
     differences: Out,
 ) -> None:
@@ -194,8 +198,8 @@ def pose_evaluate(
     tables = evaluate_pose(
         _read("posetrack18", settings, dataset),
         read_pairs(pairs),
-        pd.read_parquet(single_frame),
-        pd.read_parquet(dimofs),
+        [pd.read_parquet(path) for path in _of_seeds(settings, single_frame)],
+        [pd.read_parquet(path) for path in _of_seeds(settings, dimofs)],
         settings.pose.neck,
         settings.pose.ranked_by,
         settings.paper,
@@ -245,7 +249,7 @@ def tracking_link(
 
 @tracking_app.command("evaluate")
 def tracking_evaluate(
-    config: ConfigFile, dataset: Dataset, single_frame: Table, dimofs: Table, out: Out, differences: Out
+    config: ConfigFile, dataset: Dataset, single_frame: FirstTable, dimofs: FirstTable, out: Out, differences: Out
 ) -> None:
     """Judge tracks by poseval's rules, with paired bootstrap intervals over videos."""
     import pandas as pd
@@ -256,8 +260,8 @@ def tracking_evaluate(
     settings = load_config(config)
     tables = evaluate_tracking(
         _read("posetrack18", settings, dataset),
-        pd.read_parquet(single_frame),
-        pd.read_parquet(dimofs),
+        [pd.read_parquet(path) for path in _of_seeds(settings, single_frame)],
+        [pd.read_parquet(path) for path in _of_seeds(settings, dimofs)],
         dict(settings.tracking.operating_points),
         settings.pose.neck,
         settings.pose.ranked_by,
@@ -398,6 +402,7 @@ def actions_train(
     dataset: Dataset,
     pairs: PairIndex,
     init: Annotated[Path, typer.Option(help="pose checkpoint to start from")],
+    seed: Seed,
     out: Out,
     curve: Out,
     resume: Annotated[Path, typer.Option(help="resume point, removed at the end")],
@@ -413,14 +418,14 @@ def actions_train(
     plan = find_training(read_columns(ablations), training)
     keys = ("training", "augmentation", "mlp_features", "scale_offsets_by_stride", "inflated_frames", "flow")
     decisive = {"plan": asdict(plan), **{key: getattr(settings.actions, key) for key in keys}}
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(seed)
     train_localizer(
         settings,
         plan,
         _read("jhmdb", settings, dataset),
         read_pairs(pairs),
         init,
-        _run(training, settings, decisive, (dataset, pairs, init), out, curve, resume),
+        _run(training, settings, seed, decisive, (dataset, pairs, init), out, curve, resume),
     )
 
 
@@ -474,11 +479,10 @@ def actions_evaluate_columns(
 
     settings = load_config(config)
     columns = read_columns(ablations)
-    found = _detections(detections, [f"{column.training.name}.parquet" for column in columns])
     tables = evaluate_columns(
         _read("jhmdb", settings, dataset),
         columns,
-        {column.training.name: found[f"{column.training.name}.parquet"] for column in columns},
+        _detections(settings, detections, [column.training.name for column in columns]),
         settings.paper,
         settings.seed,
     )
@@ -501,11 +505,10 @@ def actions_evaluate_sweep(
     from dimofs.pairs.index import read_pairs
 
     settings = load_config(config)
-    found = _detections(detections, [f"{training}_sweep.parquet" for training in settings.actions.sweep])
     tables = evaluate_sweep(
         _read("jhmdb", settings, dataset),
         read_pairs(pairs),
-        {training: found[f"{training}_sweep.parquet"] for training in settings.actions.sweep},
+        _detections(settings, detections, settings.actions.sweep, "_sweep"),
         settings.paper,
         settings.seed,
     )
@@ -586,7 +589,9 @@ def features_extract(
         partial(farneback, settings=settings.features.flow.settings),
         out,
         resume,
-        _identity("features", settings, {"features": settings.features}, (checkpoint, pca, pairs, dataset)),
+        _identity(
+            "features", settings.seed, settings, {"features": settings.features}, (checkpoint, pca, pairs, dataset)
+        ),
     )
 
 
@@ -714,14 +719,22 @@ def figure7(config: ConfigFile, sweep: Table, out: Out, png: Out) -> None:
 
 
 @paper_app.command()
-def training_curves(config: ConfigFile, still: Table, single_frame: Table, dimofs: Table, out: Out, png: Out) -> None:
+def training_curves(
+    config: ConfigFile, still: FirstTable, single_frame: FirstTable, dimofs: FirstTable, out: Out, png: Out
+) -> None:
     """Draw how the pose networks learn on unseen videos."""
     import pandas as pd
 
     from dimofs.paper import figures
 
+    settings = load_config(config)
     pose_data, _ = _data(config)
-    figure = figures.training_curves(pd.read_csv(still), pd.read_csv(single_frame), pd.read_csv(dimofs), pose_data)
+    figure = figures.training_curves(
+        [pd.read_csv(path) for path in _of_seeds(settings, still)],
+        [pd.read_csv(path) for path in _of_seeds(settings, single_frame)],
+        [pd.read_csv(path) for path in _of_seeds(settings, dimofs)],
+        pose_data,
+    )
     figures.save(figure, out, png)
 
 
@@ -782,10 +795,21 @@ def own_video(
     typer.echo(f"{out}: {summary.frames} frames, {summary.tracks} tracks{damaged}")
 
 
-def _detections(folder: Path, names: list[str]) -> "dict[str, pd.DataFrame]":
+def _detections(
+    settings: Config, folder: Path, trainings: Iterable[str], end: str = ""
+) -> "dict[str, list[pd.DataFrame]]":
+    """Read the detections of each training, a table for each seed."""
     import pandas as pd
 
-    return {name: pd.read_parquet(folder / name) for name in dict.fromkeys(names)}
+    return {
+        training: [pd.read_parquet(path) for path in _of_seeds(settings, folder / f"{training}{end}.parquet")]
+        for training in dict.fromkeys(trainings)
+    }
+
+
+def _of_seeds(settings: Config, first: Path) -> list[Path]:
+    """Name a file of each seed's trainings, given that of the first seed: the others lie beside it."""
+    return [first.with_stem(f"{first.stem}{run}") for run in settings.runs()]
 
 
 def _read(name: str, settings: Config, manifest: Path) -> "list[Video]":
@@ -811,6 +835,7 @@ def _read_dives(settings: Config, manifest: Path) -> "list[Dive]":
 def _run(
     name: str,
     settings: Config,
+    seed: int,
     decisive: dict[str, object],
     files: tuple[Path | None, ...],
     checkpoint: Path,
@@ -820,14 +845,14 @@ def _run(
     """Name a training by all that decides its weights: its configuration, its seed, its data, what it starts from."""
     from dimofs.training.loop import Run
 
-    return Run(name, settings.seed, _identity(name, settings, decisive, files), checkpoint, curve, resume)
+    return Run(name, seed, _identity(name, seed, settings, decisive, files), checkpoint, curve, resume)
 
 
 def _identity(
-    name: str, settings: Config, decisive: dict[str, object], files: tuple[Path | None, ...]
+    name: str, seed: int, settings: Config, decisive: dict[str, object], files: tuple[Path | None, ...]
 ) -> dict[str, object]:
     """Name a result by its configuration, its seed, and the files that it is made from."""
-    values = {"seed": settings.seed, "model": settings.model, **decisive}
+    values = {"seed": seed, "model": settings.model, **decisive}
     return {
         "network": name,
         **{

@@ -1,14 +1,14 @@
-"""The configuration: one typed section per chapter, plus the shared sections `seed` and `model`.
+"""The configuration: one typed section per chapter, plus what they share: `seed`, `seeds` and `model`.
 
 `config/config.yaml` is complete: every key is written there, an unknown or missing key is an error that names it.
 Rules and verbs read their own section and the shared ones, nothing else.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dimofs import DimofsError
 
@@ -288,7 +288,10 @@ class Paper(Section):
 class Config(Section):
     """The whole of `config/config.yaml`."""
 
-    seed: int = Field(ge=0, description="root of every random stream")
+    seed: int = Field(ge=0, description="root of every random stream but those of the trainings")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        min_length=1, description="every network is trained once with each; tables give the mean over them"
+    )
     datasets: Datasets
     pairs: Pairs
     model: Model
@@ -300,6 +303,17 @@ class Config(Section):
     features: Features
     clusters: Clusters
     paper: Paper
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed must not occur twice: two trainings with one seed are the same")
+        return seeds
+
+    def runs(self) -> list[str]:
+        """What the names of files of each seed's trainings end in: nothing for the first seed, else `-seed<N>`."""
+        return ["", *(f"-seed{seed}" for seed in self.seeds[1:])]
 
 
 def load_config(path: Path) -> Config:

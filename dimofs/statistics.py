@@ -9,6 +9,8 @@ its detections and annotations twice. So the matching and the sorting of `dimofs
 is a weighted count along the ranking. A ranking is a sequence of runs of correct detections with wrong ones between.
 Inside a run precision only rises and every detection gains the same recall, so all that an area needs are the weighted
 counts at the ends of runs: (counts per run and video) · (weights), one sparse product for many resamples.
+
+Where networks were trained with several seeds, a resample draws seeds as well as videos: `over_seeds`.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,6 +42,22 @@ def percentile_interval(samples: Floats, confidence: float) -> tuple[Floats, Flo
         if len(defined):
             bounds[(slice(None), *cell)] = np.quantile(defined, [tail, 1 - tail])
     return bounds[0], bounds[1]
+
+
+def over_seeds(values: Floats, samples: Floats, confidence: float, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Mean over the seeds of the trainings, its interval and the seeds' standard deviation, each (…).
+
+    values (S, …): a value for each seed. samples (S, R, …): its resamples, by the same videos for every seed. A
+    resample of the mean draws S seeds with replacement. The draw depends on S, R and `seed` alone, so that all methods
+    share it; a paired difference is one of values and samples, seed by seed. The standard deviation divides by S − 1;
+    of one seed it is NaN, and the interval that of its own samples.
+    """
+    seeds, resamples = samples.shape[:2]
+    generator = np.random.default_rng(seed).spawn(1)[0]  # resample_weights draws videos from its parent
+    drawn = generator.integers(seeds, size=(seeds, resamples))
+    low, high = percentile_interval(samples[drawn, np.arange(resamples)].mean(axis=0), confidence)
+    spread = values.std(axis=0, ddof=1) if seeds > 1 else values[0] * np.nan
+    return values.mean(axis=0), low, high, spread
 
 
 def resampled_envelope_ap(ranking: Ranking, weights: Floats, rules: PoseRules = POSEVAL) -> Floats:

@@ -35,7 +35,7 @@ def distrust(outputs: Iterable[str]) -> list[str]:
 
 def _existing(outputs: Iterable[str]) -> Iterator[str]:
     for output in outputs:
-        yield from sorted(str(path) for path in Path().glob(re.sub(r"\{[^}]+\}", "*", output)) if path.is_file())
+        yield from sorted(str(path) for path in Path().glob(re.sub(r"(\{[^}]+\})+", "*", output)) if path.is_file())
 
 
 def _is_ours(records: FilePersistence, name: str) -> bool:

@@ -10,7 +10,7 @@ from dimofs.actions.ablations import Column
 from dimofs.config import Paper
 from dimofs.datasets.records import JHMDB_CLASSES, DatasetError, Video
 from dimofs.metrics import ACT, Floats, FrameMapRules, Ranking, class_ap, match_boxes, mean_of_defined, rank
-from dimofs.statistics import percentile_interval, resample_weights, resampled_class_ap
+from dimofs.statistics import over_seeds, resample_weights, resampled_class_ap
 
 #: The differences that the paper draws between columns of Table 3 (§6.2): minuend, subtrahend.
 PAPER_DIFFERENCES = (("4", "2"), ("6", "3"), ("6", "5"), ("6", "4"), ("3", "2"), ("6", "1"))
@@ -21,18 +21,19 @@ COMPARED_DELTAS = (0, 12)
 def evaluate_columns(
     videos: Sequence[Video],
     ablations: Sequence[Column],
-    detections: Mapping[str, pd.DataFrame],
+    detections: Mapping[str, Sequence[pd.DataFrame]],
     paper: Paper,
     seed: int,
     rules: FrameMapRules = ACT,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score every row of `config/ablations.tsv` on all frames of the test clips.
 
-    detections: per training of the ablations a table with columns video, frame, delta (0 for a network without pairs),
-    label, score, box (4 numbers, x1 y1 x2 y2, pixels). Returns, in percent, (column, training, delta, map, ci_low,
-    ci_high, n_frames) and (minuend, subtrahend, paper_difference, difference, ci_low, ci_high) for PAPER_DIFFERENCES;
-    where a column has a second reading, `3 (frozen)` beside `3`, the same differences again with it. rules: ACT's
-    conventions or others, for values and intervals alike.
+    detections: per training of the ablations a table for each seed, with columns video, frame, delta (0 for a network
+    without pairs), label, score, box (4 numbers, x1 y1 x2 y2, pixels). Returns, in percent, (column, training, delta,
+    map, ci_low, ci_high, n_frames, seeds, sd) and (minuend, subtrahend, paper_difference, difference, ci_low, ci_high,
+    seeds, sd) for PAPER_DIFFERENCES; where a column has a second reading, `3 (frozen)` beside `3`, the same differences
+    again with it. Values are means over so many seeds with the standard deviation sd, see
+    `dimofs.statistics.over_seeds`. rules: ACT's conventions or others, for values and intervals alike.
 
     Raises DatasetError when detections are missing or do not belong to the test clips.
     """
@@ -43,26 +44,26 @@ def evaluate_columns(
     for column in tqdm(ablations, desc="frame-mAP", unit="column", disable=None):
         training = column.training.name
         here = _at_delta(detections, training, column.delta or 0)
-        ap[column.name], samples[column.name] = _frame_map(clips, here, training, weights, rules)
-        bounds = percentile_interval(samples[column.name], paper.confidence)
-        rows.append((column.name, training, column.delta, ap[column.name], *bounds, n_frames))
-    columns = pd.DataFrame(rows, columns=["column", "training", "delta", "map", "ci_low", "ci_high", "n_frames"])
+        ap[column.name], samples[column.name] = _frame_maps(clips, here, training, weights, rules)
+        *found, sd = over_seeds(ap[column.name], samples[column.name], paper.confidence, seed)
+        rows.append((column.name, training, column.delta, *found, n_frames, len(here), sd))
+    names = ["column", "training", "delta", "map", "ci_low", "ci_high", "n_frames", "seeds", "sd"]
+    columns = pd.DataFrame(rows, columns=names)
     paper_map = {column.name: column.paper_map for column in ablations}
-    differences = [
-        (
-            *(minuend, subtrahend, round(paper_map[minuend] - paper_map[subtrahend], 1), ap[minuend] - ap[subtrahend]),
-            *percentile_interval(samples[minuend] - samples[subtrahend], paper.confidence),
-        )
-        for minuend, subtrahend in _drawn_differences(list(ap))
-    ]
-    names = ["minuend", "subtrahend", "paper_difference", "difference", "ci_low", "ci_high"]
+    differences = []
+    for minuend, subtrahend in _drawn_differences(list(ap)):
+        gain, resampled = ap[minuend] - ap[subtrahend], samples[minuend] - samples[subtrahend]
+        *found, sd = over_seeds(gain, resampled, paper.confidence, seed)
+        stated = round(paper_map[minuend] - paper_map[subtrahend], 1)
+        differences.append((minuend, subtrahend, stated, *found, len(gain), sd))
+    names = ["minuend", "subtrahend", "paper_difference", "difference", "ci_low", "ci_high", "seeds", "sd"]
     return columns.astype({"delta": "Int64"}), pd.DataFrame(differences, columns=names)
 
 
 def evaluate_sweep(
     videos: Sequence[Video],
     pairs: pd.DataFrame,
-    detections: Mapping[str, pd.DataFrame],
+    detections: Mapping[str, Sequence[pd.DataFrame]],
     paper: Paper,
     seed: int,
     rules: FrameMapRules = ACT,
@@ -72,8 +73,8 @@ def evaluate_sweep(
     pairs: columns split, video, frame_a, frame_b, delta, clamped. Every frame of every test clip counts at every δ;
     where A + δ lies beyond the clip, B is the frame at its end. `clamped_fraction` says for how many frames that is so,
     `mean_effective_delta` is the mean of B − A. Returns (training, delta, map, ci_low, ci_high, n_frames,
-    clamped_fraction, mean_effective_delta), and the paired differences of each training's δ to those of COMPARED_DELTAS
-    that are swept: (training, minuend_delta, subtrahend_delta, difference, ci_low, ci_high).
+    clamped_fraction, mean_effective_delta, seeds, sd), and the paired differences of each training's δ to those of
+    COMPARED_DELTAS that are swept: (training, minuend_delta, subtrahend_delta, difference, ci_low, ci_high, seeds, sd).
 
     Raises DatasetError when pairs or detections do not belong to the test clips.
     """
@@ -89,22 +90,25 @@ def evaluate_sweep(
     for training, delta, rows in tqdm(cells, desc="frame-mAP", unit="δ", disable=None):
         cell = (training, delta)
         here = _at_delta(detections, training, delta)
-        ap[cell], samples[cell] = _frame_map(clips, here, training, weights, rules)
-        bounds = percentile_interval(samples[cell], paper.confidence)
+        ap[cell], samples[cell] = _frame_maps(clips, here, training, weights, rules)
+        *found, sd = over_seeds(ap[cell], samples[cell], paper.confidence, seed)
         effective = (rows["frame_b"] - rows["frame_a"]).mean()
-        table.append((*cell, ap[cell], *bounds, len(rows), rows["clamped"].mean(), effective))
-    differences = [
-        (
-            *(training, delta, other, ap[training, delta] - ap[training, other]),
-            *percentile_interval(samples[training, delta] - samples[training, other], paper.confidence),
-        )
-        for other in COMPARED_DELTAS
-        for training, delta in ap
-        if delta != other and (training, other) in ap
-    ]
+        table.append((*cell, *found, len(rows), rows["clamped"].mean(), effective, len(here), sd))
+    differences = []
+    for other in COMPARED_DELTAS:
+        for training, delta in ap:
+            if delta != other and (training, other) in ap:
+                gain = ap[training, delta] - ap[training, other]
+                resampled = samples[training, delta] - samples[training, other]
+                *found, sd = over_seeds(gain, resampled, paper.confidence, seed)
+                differences.append((training, delta, other, *found, len(gain), sd))
     names = ["training", "delta", "map", "ci_low", "ci_high", "n_frames", "clamped_fraction", "mean_effective_delta"]
     difference_names = ["training", "minuend_delta", "subtrahend_delta", "difference", "ci_low", "ci_high"]
-    return pd.DataFrame(table, columns=names), pd.DataFrame(differences, columns=difference_names)
+    spread = ["seeds", "sd"]
+    return (
+        pd.DataFrame(table, columns=[*names, *spread]),
+        pd.DataFrame(differences, columns=[*difference_names, *spread]),
+    )
 
 
 def _test_clips(videos: Sequence[Video]) -> list[Video]:
@@ -114,14 +118,14 @@ def _test_clips(videos: Sequence[Video]) -> list[Video]:
     return clips
 
 
-def _at_delta(detections: Mapping[str, pd.DataFrame], training: str, delta: int) -> pd.DataFrame:
+def _at_delta(detections: Mapping[str, Sequence[pd.DataFrame]], training: str, delta: int) -> list[pd.DataFrame]:
     if training not in detections:
         raise DatasetError(f"detections of {training}: not there; run `dimofs actions predict {training}`")
-    table = detections[training]
-    missing = {"video", "frame", "delta", "label", "score", "box"} - set(table.columns)
-    if missing:
-        raise DatasetError(f"detections of {training}: no column {', '.join(sorted(missing))}; predict again")
-    return table[table["delta"] == delta]
+    for table in detections[training]:
+        missing = {"video", "frame", "delta", "label", "score", "box"} - set(table.columns)
+        if missing:
+            raise DatasetError(f"detections of {training}: no column {', '.join(sorted(missing))}; predict again")
+    return [table[table["delta"] == delta] for table in detections[training]]
 
 
 def _drawn_differences(columns: Sequence[str]) -> list[tuple[str, str]]:
@@ -133,6 +137,14 @@ def _drawn_differences(columns: Sequence[str]) -> list[tuple[str, str]]:
         for pair in PAPER_DIFFERENCES
     ]
     return [(pair[0], pair[1]) for pair in dict.fromkeys(drawn) if set(pair) <= set(columns)]
+
+
+def _frame_maps(
+    clips: Sequence[Video], of_seeds: Sequence[pd.DataFrame], training: str, weights: Floats, rules: FrameMapRules
+) -> tuple[Floats, Floats]:
+    """Frame-mAP of each seed (S,), percent, and its resamples (S, R)."""
+    found = [_frame_map(clips, detections, training, weights, rules) for detections in of_seeds]
+    return np.array([ap for ap, _ in found]), np.stack([samples for _, samples in found])
 
 
 def _frame_map(

@@ -68,11 +68,11 @@ def train_localizer(
     network = build_localizer(config, plan, initial)
     loader = PairLoader(
         videos,
-        PairSampler(pairs, "train", config.seed),
+        PairSampler(pairs, "train", run.seed),
         config.model,
         config.actions.augmentation,
         target=action_target,
         beside=neighbours if plan.inflated_3d else second_frame,
-        seed=config.seed,
+        seed=run.seed,
     )
     train(network, batch_losses(network, config, plan), loader, config.actions.training, run)

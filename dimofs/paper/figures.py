@@ -109,7 +109,8 @@ def figure6(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset:
         entries,
         "on PoseTrack17 val; at δ = ±10 by its stated drop below its single-frame baseline",
         f"Ours: {dataset}; {baseline['n_videos']} videos, {baseline['n_frames']} labelled frames. Beside δ: change "
-        "against the single-frame baseline. Bands and brackets: bootstrap over videos, paired for the changes.",
+        "against the single-frame baseline. Bands and brackets: bootstrap over "
+        f"{_drawn('videos', mean)}, paired for the changes.",
     )
     return figure
 
@@ -168,40 +169,35 @@ def figure7(sweep: pd.DataFrame, dataset: str) -> Figure:
         panel,
         entries,
         "on JHMDB split 1; it states where the peak of its DiMoFs training is, not how high",
-        f"Ours: {dataset}; {furthest['n_frames']} frames. Bands and brackets: bootstrap over clips. Where A + δ leaves "
-        f"the clip, B is its last frame: at δ = {deltas[-1]} B is {furthest['mean_effective_delta']:.1f} frames "
-        "away on average.",
+        f"Ours: {dataset}; {furthest['n_frames']} frames. Bands and brackets: bootstrap over {_drawn('clips', sweep)}. "
+        f"Where A + δ leaves the clip, B is its last frame: at δ = {deltas[-1]} B is "
+        f"{furthest['mean_effective_delta']:.1f} frames away on average.",
     )
     return figure
 
 
 @style.context(STYLE)
-def training_curves(still: pd.DataFrame, single_frame: pd.DataFrame, dimofs: pd.DataFrame, dataset: str) -> Figure:
+def training_curves(
+    still: Sequence[pd.DataFrame], single_frame: Sequence[pd.DataFrame], dimofs: Sequence[pd.DataFrame], dataset: str
+) -> Figure:
     """Draw how the pose networks learn: mAP at δ = 0 on unseen videos over optimiser steps.
 
-    still, single_frame, dimofs: the curves of `dimofs pretrain`, columns step and val_map (empty between validations).
-    dataset: what they are validated on. The two networks start where the still-image initialisation ends, at step 0.
+    still, single_frame, dimofs: the curves of `dimofs pretrain`, one for each seed, columns step and val_map (empty
+    between validations). dataset: what they are validated on. The two networks start where the still-image
+    initialisation ends, at step 0. Of several seeds each is a thin line and their mean a thick one.
     """
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     axes = figure.add_subplot(xlabel="optimiser steps after the still-image initialisation")
     axes.set_ylabel("mAP at δ = 0 (%)")
     axes.grid(axis="y")
-    initial = still.dropna(subset="val_map")
-    start = initial["val_map"].iloc[-1]
-    axes.plot(
-        initial["step"] - initial["step"].iloc[-1],
-        initial["val_map"],
-        color=GREY,
-        marker="v",
-        label=f"still images, where both start: {number(start)}",
-    )
-    for name, curve, colour, marker in (
+    initial = [values.set_axis(values.index - values.index[-1]) for values in map(_validated, still)]
+    _draw_learning(axes, initial, GREY, "v", "still images, where both start: {}")
+    for name, curves, colour, marker in (
         ("single frame", single_frame, _VERMILION, "s"),
         ("DiMoFs", dimofs, _BLUE, "o"),
     ):
-        points = curve.dropna(subset="val_map")
-        steps, values = [0, *points["step"]], [start, *points["val_map"]]
-        axes.plot(steps, values, color=colour, marker=marker, label=f"{name}: {number(values[-1])} at the end")
+        learned = [pd.concat([first[-1:], _validated(curve)]) for first, curve in zip(initial, curves, strict=True)]
+        _draw_learning(axes, learned, colour, marker, f"{name}: {{}} at the end")
     axes.legend(frameon=False, loc="lower right")
     axes.set_title(f"Unseen videos of the {dataset}", loc="left", fontsize=9, color=GREY)
     return figure
@@ -234,6 +230,25 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, value: str, colour: str, marker
     axes.fill_between(curve["delta"], curve["ci_low"], curve["ci_high"], color=colour, alpha=0.2, linewidth=0)
     axes.plot(curve["delta"], curve[value], **look)
     return look
+
+
+def _validated(curve: pd.DataFrame) -> pd.Series:
+    """Give the mAP of a training curve by step."""
+    return curve.dropna(subset="val_map").set_index("step")["val_map"]
+
+
+def _draw_learning(axes: Axes, curves: Sequence[pd.Series], colour: str, marker: str, label: str) -> None:
+    """Draw the mean of curves and, where there are several, each as a thin line; the label takes the last mean."""
+    for curve in curves if len(curves) > 1 else ():
+        axes.plot(curve.index, curve, color=colour, linewidth=0.5)
+    mean = pd.concat(curves, axis=1).mean(axis=1)
+    axes.plot(mean.index, mean, color=colour, marker=marker, label=label.format(number(mean.iloc[-1])))
+
+
+def _drawn(units: str, table: pd.DataFrame) -> str:
+    """Say what a resample draws: videos or clips, and seeds where there are several."""
+    seeds = int(table["seeds"].iloc[0])
+    return f"{units} and {seeds} seeds" if seeds > 1 else units
 
 
 def _draw_paper(axes: Axes, values: dict[int, float], colour: str, first: int, last: int) -> None:

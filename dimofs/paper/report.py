@@ -116,6 +116,7 @@ def write_report(
         confidence=round(100 * settings.paper.confidence),
         resamples=settings.paper.resamples,
         seed=settings.seed,
+        seeds=settings.seeds,
         pose_data=pose_data,
         action_data=action_data,
         verdicts=VERDICTS,

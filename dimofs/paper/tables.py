@@ -10,6 +10,7 @@ from dimofs.paper.reference import paper_value
 
 _METHODS = ("single_frame", "dimofs")
 _OURS = ["ci_low", "ci_high", "n_frames", "n_videos"]
+_SPREAD = ["seeds", "sd"]  # over how many seeds of the trainings our value is the mean, and how far they spread
 
 #: What each difference between columns of Table 3 isolates, in the paper's reading (§6.2).
 MEANINGS = {
@@ -43,7 +44,7 @@ def table1(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset: 
 
     average_precision, differences: the two tables of `dimofs pose evaluate`. dataset: what our values are on; the
     paper's are on PoseTrack17 val. Columns: method (single_frame, dimofs, difference), joint, paper_ap, ap, ci_low,
-    ci_high, n_frames, n_videos, dataset.
+    ci_high, n_frames, n_videos, dataset, seeds, sd (the standard deviation over seeds, empty for one).
     """
     at_zero = average_precision[average_precision["delta"] == 0].set_index(["method", "joint"])
     gain = differences.query("minuend == 'dimofs' and minuend_delta == 0 and subtrahend == 'single_frame'")
@@ -52,12 +53,14 @@ def table1(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset: 
     for method in ("single_frame", "dimofs"):
         for joint in dict.fromkeys(average_precision["joint"]):
             row = at_zero.loc[(method, joint)]
-            rows.append([method, joint, paper_value("table1", method, joint), row["ap"], *row[_OURS]])
+            rows.append([method, joint, paper_value("table1", method, joint), row["ap"], *row[[*_OURS, *_SPREAD]]])
     for joint in dict.fromkeys(average_precision["joint"]):
-        row = pd.concat([gain.loc[joint, ["ap", "ci_low", "ci_high"]], at_zero.loc[("dimofs", joint), _OURS[2:]]])
-        rows.append(["difference", joint, _paper_gain(joint), row["ap"], *row[_OURS]])
-    table = pd.DataFrame(rows, columns=["method", "joint", "paper_ap", "ap", *_OURS])
-    return table.astype({"n_frames": int, "n_videos": int}).assign(dataset=dataset)
+        own = gain.loc[joint, ["ap", "ci_low", "ci_high", *_SPREAD]]
+        row = pd.concat([own, at_zero.loc[("dimofs", joint), _OURS[2:]]])
+        rows.append(["difference", joint, _paper_gain(joint), row["ap"], *row[[*_OURS, *_SPREAD]]])
+    table = pd.DataFrame(rows, columns=["method", "joint", "paper_ap", "ap", *_OURS, *_SPREAD])
+    table = table.astype({"n_frames": int, "n_videos": int, "seeds": int}).assign(dataset=dataset)
+    return table[["method", "joint", "paper_ap", "ap", *_OURS, "dataset", *_SPREAD]]
 
 
 def table2(tracking: pd.DataFrame, differences: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -65,7 +68,8 @@ def table2(tracking: pd.DataFrame, differences: pd.DataFrame, dataset: str) -> p
 
     tracking, differences: the two tables of `dimofs tracking evaluate`. dataset: what our values are on; the paper's
     are on PoseTrack17 val. Columns: method, source (`paper` or `dataset`), MOTA in percent in head … ank and mean, and
-    the interval of the mean, which the paper has none of.
+    the interval of the mean, which the paper has none of; seeds, over how many the values are means, and sd, the mean's
+    standard deviation over them, empty for one.
 
     A method is named with its linker and operating point: (single_frame, dimofs or difference), linker, point. The
     paper's are the linker and the thresholds of Detect-and-Track, which it took over.
@@ -76,7 +80,7 @@ def table2(tracking: pd.DataFrame, differences: pd.DataFrame, dataset: str) -> p
         round(one - other, 1) for one, other in zip(paper["dimofs"], paper["single_frame"], strict=True)
     ]
     rows = [
-        [f"{method}, detect_and_track, filtered", "paper", *values, float("nan"), float("nan")]
+        [f"{method}, detect_and_track, filtered", "paper", *values, *[float("nan")] * 4]
         for method, values in paper.items()
     ]
     gains = differences.rename(columns={"difference": "value"}).assign(method="difference")
@@ -84,9 +88,10 @@ def table2(tracking: pd.DataFrame, differences: pd.DataFrame, dataset: str) -> p
     for (linker, point), of_way in ours.groupby(["linker", "operating_point"], sort=False):
         for method in (*_METHODS, "difference"):
             cells = of_way[of_way["method"] == method].set_index("joint")
-            bounds = cells.loc["mean", ["ci_low", "ci_high"]]
-            rows.append([f"{method}, {linker}, {point}", dataset, *cells.loc[columns, "value"], *bounds])
-    return pd.DataFrame(rows, columns=["method", "source", *columns, "ci_low", "ci_high"])
+            of_mean = cells.loc["mean", ["ci_low", "ci_high", *_SPREAD]]
+            rows.append([f"{method}, {linker}, {point}", dataset, *cells.loc[columns, "value"], *of_mean])
+    table = pd.DataFrame(rows, columns=["method", "source", *columns, "ci_low", "ci_high", *_SPREAD])
+    return table.astype({"seeds": "Int64"})
 
 
 def table3(ablations: Sequence[Column], columns: pd.DataFrame) -> pd.DataFrame:
@@ -94,7 +99,7 @@ def table3(ablations: Sequence[Column], columns: pd.DataFrame) -> pd.DataFrame:
 
     columns: the first table of `dimofs actions evaluate-columns`. Columns: column, dimofs_training, optical_flow,
     inflated_3d (yes or no), delta (empty for the inflated network, which sees no pair), paper_map, map, ci_low,
-    ci_high, n_frames.
+    ci_high, n_frames, seeds, sd (the standard deviation over seeds, empty for one).
 
     Raises DatasetError when a row of the ablations was not scored.
     """
@@ -110,27 +115,27 @@ def table3(ablations: Sequence[Column], columns: pd.DataFrame) -> pd.DataFrame:
             _yes_no(column.training.inflated_3d),
             column.delta,
             column.paper_map,
-            *scored.loc[column.name, ["map", "ci_low", "ci_high", "n_frames"]],
+            *scored.loc[column.name, ["map", "ci_low", "ci_high", "n_frames", *_SPREAD]],
         )
         for column in ablations
     ]
     names = ["column", "dimofs_training", "optical_flow", "inflated_3d", "delta", "paper_map"]
-    table = pd.DataFrame(rows, columns=[*names, "map", "ci_low", "ci_high", "n_frames"])
-    return table.astype({"delta": "Int64", "n_frames": int})
+    table = pd.DataFrame(rows, columns=[*names, "map", "ci_low", "ci_high", "n_frames", *_SPREAD])
+    return table.astype({"delta": "Int64", "n_frames": int, "seeds": int})
 
 
 def table3_differences(differences: pd.DataFrame) -> pd.DataFrame:
     """Say what each difference between columns of Table 3 isolates.
 
     differences: the second table of `dimofs actions evaluate-columns`. Columns: difference (`6 − 4`), meaning,
-    paper_difference, map_difference, ci_low, ci_high. A column named `3 (frozen)` has the meaning of column 3, with the
-    reading that its name gives.
+    paper_difference, map_difference, ci_low, ci_high, seeds, sd. A column named `3 (frozen)` has the meaning of
+    column 3, with the reading that its name gives.
     """
     table = differences.rename(columns={"difference": "map_difference"})
     pairs = list(zip(table["minuend"].astype(str), table["subtrahend"].astype(str), strict=True))
     table["difference"] = [f"{minuend} − {subtrahend}" for minuend, subtrahend in pairs]
     table["meaning"] = [_meaning(minuend, subtrahend) for minuend, subtrahend in pairs]
-    return table[["difference", "meaning", "paper_difference", "map_difference", "ci_low", "ci_high"]]
+    return table[["difference", "meaning", "paper_difference", "map_difference", "ci_low", "ci_high", *_SPREAD]]
 
 
 def motion_table(quantities: pd.DataFrame, dataset: str) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from dimofs.metrics import (
     predicted_poses,
     rank_joints,
 )
-from dimofs.statistics import percentile_interval, resample_weights, resampled_envelope_ap
+from dimofs.statistics import over_seeds, resample_weights, resampled_envelope_ap
 
 #: A frame: its video and its position there.
 FrameKey = tuple[str, int]
@@ -51,10 +51,10 @@ class _Target:
 
 @dataclass(frozen=True)
 class _Result:
-    """Average precision of one method at one δ in the eight columns of Table 1, percent."""
+    """Average precision of one method at one δ in the eight columns of Table 1, for each of S seeds, percent."""
 
-    ap: Floats  #: (8,)
-    samples: Floats  #: (resamples, 8)
+    ap: Floats  #: (S, 8)
+    samples: Floats  #: (S, resamples, 8)
     frames: int
     videos: int
 
@@ -62,8 +62,8 @@ class _Result:
 def evaluate_pose(
     videos: Sequence[Video],
     pairs: pd.DataFrame,
-    single_frame: pd.DataFrame,
-    dimofs: pd.DataFrame,
+    single_frame: Sequence[pd.DataFrame],
+    dimofs: Sequence[pd.DataFrame],
     neck: Neck,
     ranked_by: RankedBy,
     paper: Paper,
@@ -72,20 +72,22 @@ def evaluate_pose(
     """Score every method at every δ of the validation pairs.
 
     videos: any splits, `val` is used. pairs: columns split, video, frame_a, frame_b, delta. single_frame: detections on
-    the validation frames (delta 0); dimofs: detections of the validation pairs (frame = Frame A); both with columns
-    video, frame, delta, score, joints (34 numbers: the 17 PoseTrack18 slots, x y, pixels) and joint_scores (17 logits).
+    the validation frames (delta 0); dimofs: detections of the validation pairs (frame = Frame A); both a table for each
+    seed of the trainings, with columns video, frame, delta, score, joints (34 numbers: the 17 PoseTrack18 slots, x y,
+    pixels) and joint_scores (17 logits).
 
     Only labelled frames with an annotated person count. Returns two tables in percent, one row for each column of
-    Table 1: (method, delta, joint, ap, ci_low, ci_high, n_frames, n_videos), and paired differences (minuend,
-    minuend_delta, subtrahend, subtrahend_delta, joint, difference, ci_low, ci_high): of everything to the single-frame
-    baseline, then of DiMoFs to DiMoFs at δ = 0, and of DiMoFs to the copy baseline at the same δ.
+    Table 1: (method, delta, joint, ap, ci_low, ci_high, n_frames, n_videos, seeds, sd), and paired differences
+    (minuend, minuend_delta, subtrahend, subtrahend_delta, joint, difference, ci_low, ci_high, seeds, sd): of everything
+    to the single-frame baseline, then of DiMoFs to DiMoFs at δ = 0, and of DiMoFs to the copy baseline at the same δ.
+    Values are means over so many seeds with the standard deviation sd, see `dimofs.statistics.over_seeds`.
 
     Raises DatasetError when pairs or detections do not belong to these videos, or a person has no head box.
     """
     frames = _val_frames(videos)
     gaps = _pairs_by_delta(pairs, frames)
-    on_frame = _by_key(single_frame, "single-frame", ranked_by, neck)
-    on_pair = _by_key(dimofs, "DiMoFs", ranked_by, neck)
+    on_frame = [_by_key(table, "single-frame", ranked_by, neck) for table in single_frame]
+    on_pair = [_by_key(table, "DiMoFs", ranked_by, neck) for table in dimofs]
     _require_known(on_frame, {(*key, 0) for key in frames}, "single-frame")
     _require_known(on_pair, {(video, a, delta) for delta in gaps for video, a, _ in gaps[delta]}, "DiMoFs")
 
@@ -93,18 +95,21 @@ def evaluate_pose(
     n_videos = 1 + max(target.video for target in targets.values())
     weights = resample_weights(n_videos, paper.resamples, seed)
 
-    def score(detections: Mapping[Key, Detections], keys: Iterable[tuple[FrameKey, Key]]) -> _Result:
-        judged = _judged(targets, detections, keys, neck)
-        rankings = rank_joints(judged, n_videos)
-        ap = np.array([envelope_ap(ranking) for ranking in rankings])
-        samples = np.stack([resampled_envelope_ap(ranking, weights) for ranking in rankings], axis=-1)
-        return _Result(pose_columns(ap), pose_columns(samples), len(judged), len({video for video, *_ in judged}))
+    def score(detections: Sequence[Mapping[Key, Detections]], keys: Sequence[tuple[FrameKey, Key]]) -> _Result:
+        ap, samples = [], []
+        for of_seed in detections:
+            rankings = rank_joints(_judged(targets, of_seed, keys, neck), n_videos)
+            resampled = np.stack([resampled_envelope_ap(ranking, weights) for ranking in rankings], axis=-1)
+            ap.append(pose_columns(np.array([envelope_ap(ranking) for ranking in rankings])))
+            samples.append(pose_columns(resampled))
+        judged = [targets[frame_a].video for frame_a, _ in keys if frame_a in targets]
+        return _Result(np.stack(ap), np.stack(samples), len(judged), len(set(judged)))
 
-    results = {("single_frame", 0): score(on_frame, ((frame_a, (*frame_a, 0)) for frame_a in targets))}
+    results = {("single_frame", 0): score(on_frame, [(frame_a, (*frame_a, 0)) for frame_a in targets])}
     for delta, rows in tqdm(gaps.items(), desc="pose AP", unit="δ", disable=None):
-        results["copy", delta] = score(on_frame, (((video, a), (video, b, 0)) for video, a, b in rows))
-        results["dimofs", delta] = score(on_pair, (((video, a), (video, a, delta)) for video, a, _ in rows))
-    return _average_precision(results, paper.confidence), _differences(results, paper.confidence)
+        results["copy", delta] = score(on_frame, [((video, a), (video, b, 0)) for video, a, b in rows])
+        results["dimofs", delta] = score(on_pair, [((video, a), (video, a, delta)) for video, a, _ in rows])
+    return _average_precision(results, paper.confidence, seed), _differences(results, paper.confidence, seed)
 
 
 def mean_ap(videos: Sequence[Video], pairs: pd.DataFrame, detections: pd.DataFrame) -> float:
@@ -167,8 +172,8 @@ def _by_key(detections: pd.DataFrame, name: str, ranked_by: RankedBy, neck: Neck
     return {key: (joints[i], score[i]) for key, i in rows.items()}
 
 
-def _require_known(detections: Mapping[Key, Detections], known: set[Key], name: str) -> None:
-    unknown = detections.keys() - known
+def _require_known(detections: Sequence[Mapping[Key, Detections]], known: set[Key], name: str) -> None:
+    unknown = {key for of_seed in detections for key in of_seed} - known
     if unknown:
         video, frame, delta = min(unknown)
         raise DatasetError(
@@ -189,25 +194,25 @@ def _targets(frames: Mapping[FrameKey, Frame]) -> dict[FrameKey, _Target]:
     }
 
 
-def _average_precision(results: Mapping[tuple[str, int], _Result], confidence: float) -> pd.DataFrame:
+def _average_precision(results: Mapping[tuple[str, int], _Result], confidence: float, seed: int) -> pd.DataFrame:
     rows = []
     for (method, delta), result in results.items():
-        bounds = percentile_interval(result.samples, confidence)
-        for joint, ap, low, high in zip(POSE_COLUMNS, result.ap, *bounds, strict=True):
-            rows.append((method, delta, joint, ap, low, high, result.frames, result.videos))
-    names = ["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos"]
+        found = over_seeds(result.ap, result.samples, confidence, seed)
+        for joint, *ap, sd in zip(POSE_COLUMNS, *found, strict=True):
+            rows.append((method, delta, joint, *ap, result.frames, result.videos, len(result.ap), sd))
+    names = ["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos", "seeds", "sd"]
     return pd.DataFrame(rows, columns=names)
 
 
-def _differences(results: Mapping[tuple[str, int], _Result], confidence: float) -> pd.DataFrame:
+def _differences(results: Mapping[tuple[str, int], _Result], confidence: float, seed: int) -> pd.DataFrame:
     names = ["minuend", "minuend_delta", "subtrahend", "subtrahend_delta", "joint", "difference", "ci_low", "ci_high"]
     rows = []
     for minuend, subtrahend in _compared(list(results)):
         first, second = results[minuend], results[subtrahend]
-        bounds = percentile_interval(first.samples - second.samples, confidence)
-        for joint, difference, low, high in zip(POSE_COLUMNS, first.ap - second.ap, *bounds, strict=True):
-            rows.append((*minuend, *subtrahend, joint, difference, low, high))
-    return pd.DataFrame(rows, columns=names)
+        found = over_seeds(first.ap - second.ap, first.samples - second.samples, confidence, seed)
+        for joint, *difference, sd in zip(POSE_COLUMNS, *found, strict=True):
+            rows.append((*minuend, *subtrahend, joint, *difference, len(first.ap), sd))
+    return pd.DataFrame(rows, columns=[*names, "seeds", "sd"])
 
 
 def _compared(results: Sequence[tuple[str, int]]) -> list[tuple[tuple[str, int], tuple[str, int]]]:

@@ -91,18 +91,18 @@ def pretrain(
     same changes in the same order, for the same number of steps (fair comparisons); they differ in Frame B alone.
     """
     videos, pairs = data
-    torch.manual_seed(config.seed)
+    torch.manual_seed(run.seed)
     detector = build_detector(config, network, training=True)
     if initial is not None:
         start_from(detector, initial, parts=("backbone.", "rpn.", "roi_heads."))
     loader = PairLoader(
         videos,
-        PairSampler(pairs, "train", config.seed),
+        PairSampler(pairs, "train", run.seed),
         config.model,
         config.pretrain.augmentation,
         target=pose_target,
         beside=second_frame if network == "dimofs" else nothing,
-        seed=config.seed,
+        seed=run.seed,
     )
     schedule = config.pretrain.still if network == "still" else config.pretrain.pose
     train(detector, batch_losses(detector), loader, schedule, run, validation(detector, config, *validation_data))

@@ -29,7 +29,7 @@ from dimofs.metrics import (
     without_unannotated_joints,
 )
 from dimofs.mot import TrackedFrame, count_events, tracking_metrics
-from dimofs.statistics import percentile_interval, resample_weights, resampled_envelope_ap
+from dimofs.statistics import over_seeds, resample_weights, resampled_envelope_ap
 from dimofs.tracking.link import exported_joints
 
 #: What is judged, in the order of the tables' rows.
@@ -43,16 +43,16 @@ _KEY = ["linker", "operating_point", "metric", "joint"]
 
 @dataclass(frozen=True)
 class _Result:
-    """One metric of one method in the eight columns of Table 2, percent."""
+    """One metric of one method in the eight columns of Table 2, for each of S seeds, percent."""
 
-    value: Floats  #: (8,)
-    samples: Floats  #: (resamples, 8)
+    value: Floats  #: (S, 8)
+    samples: Floats  #: (S, resamples, 8)
 
 
 def evaluate_tracking(
     videos: Sequence[Video],
-    single_frame: pd.DataFrame,
-    dimofs: pd.DataFrame,
+    single_frame: Sequence[pd.DataFrame],
+    dimofs: Sequence[pd.DataFrame],
     points: Mapping[str, OperatingPoint],
     neck: Neck,
     ranked_by: RankedBy,
@@ -62,16 +62,17 @@ def evaluate_tracking(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge the tracks of both methods by every linker at every operating point.
 
-    videos: any splits, `val` is used. single_frame, dimofs: tables of `dimofs.tracking.link.link`, one below the other,
-    with the columns linker (a name of the configuration) and operating_point (a name in `points`) beside them. A way
-    without rows is one by which nobody was found.
+    videos: any splits, `val` is used. single_frame, dimofs: for each seed of the trainings tables of
+    `dimofs.tracking.link.link`, one below the other, with the columns linker (a name of the configuration) and
+    operating_point (a name in `points`) beside them. A way without rows is one by which nobody was found.
 
     Returns two tables in percent, a row for each metric of METRICS and column of Table 2: (method, linker,
-    operating_point, metric, joint, value, ci_low, ci_high, n_frames, n_videos), and the differences DiMoFs − single
-    frame with paired intervals (minuend, subtrahend, linker, operating_point, metric, joint, difference, ci_low,
-    ci_high). `ap` is that of the detections that are tracked, at the operating point's thresholds (A23). The metric
-    `mota_less_ap`, of differences alone, is that in MOTA less that in AP at TABLE_1_POINT: whether tracking gains as
-    much as Table 1 does.
+    operating_point, metric, joint, value, ci_low, ci_high, n_frames, n_videos, seeds, sd), and the differences DiMoFs −
+    single frame with paired intervals (minuend, subtrahend, linker, operating_point, metric, joint, difference, ci_low,
+    ci_high, seeds, sd). Values are means over so many seeds with the standard deviation sd, see
+    `dimofs.statistics.over_seeds`. `ap` is that of the detections that are tracked, at the operating point's thresholds
+    (A23). The metric `mota_less_ap`, of differences alone, is that in MOTA less that in AP at TABLE_1_POINT: whether
+    tracking gains as much as Table 1 does.
 
     Raises DatasetError when tracks do not belong to these videos, were linked in a way that is not known, or hold a
     track twice in a frame.
@@ -83,32 +84,37 @@ def evaluate_tracking(
     weights = resample_weights(len(counted), paper.resamples, seed)
     tables = {"single_frame": single_frame, "dimofs": dimofs}
     ways = [(linker, point) for linker in Linkers.model_fields for point in points]
-    for method, table in tables.items():
-        _check(table, val, ways, method)
+    for method, of_seeds in tables.items():
+        for table in of_seeds:
+            _check(table, val, ways, method)
 
     n_frames = sum(counts(frame) for video in counted for frame in video.frames)
     values, gains = [], {}
     for linker, point in ways:
         results = {}
-        for method, table in tables.items():
-            chosen = table[(table["linker"] == linker) & (table["operating_point"] == point)]
-            frames = tracked_frames(counted, chosen, points[point].joint_score, neck, ranked_by, rules)
+        for method, of_seeds in tables.items():
+            frames = []
+            for table in of_seeds:
+                chosen = table[(table["linker"] == linker) & (table["operating_point"] == point)]
+                frames.append(tracked_frames(counted, chosen, points[point].joint_score, neck, ranked_by, rules))
             results[method] = _judged(frames, weights, rules)
         for metric in METRICS:
             for method in tables:
-                for row in _rows(results[method][metric], paper.confidence):
-                    values.append((method, linker, point, metric, *row, n_frames, len(counted)))
+                for *row, seeds, sd in _rows(results[method][metric], paper.confidence, seed):
+                    values.append((method, linker, point, metric, *row, n_frames, len(counted), seeds, sd))
             gains[linker, point, metric] = _less(results["dimofs"][metric], results["single_frame"][metric])
     for linker, point in ways:
         mota, pose_ap = gains[linker, point, "mota"], gains[linker, TABLE_1_POINT, "ap"]
         gains[linker, point, "mota_less_ap"] = _less(mota, pose_ap)
     differences = [
-        ("dimofs", "single_frame", *key, *row) for key, gain in gains.items() for row in _rows(gain, paper.confidence)
+        ("dimofs", "single_frame", *key, *row)
+        for key, gain in gains.items()
+        for row in _rows(gain, paper.confidence, seed)
     ]
-    bounds = ["ci_low", "ci_high"]
+    bounds, spread = ["ci_low", "ci_high"], ["seeds", "sd"]
     return (
-        pd.DataFrame(values, columns=["method", *_KEY, "value", *bounds, "n_frames", "n_videos"]),
-        pd.DataFrame(differences, columns=["minuend", "subtrahend", *_KEY, "difference", *bounds]),
+        pd.DataFrame(values, columns=["method", *_KEY, "value", *bounds, "n_frames", "n_videos", *spread]),
+        pd.DataFrame(differences, columns=["minuend", "subtrahend", *_KEY, "difference", *bounds, *spread]),
     )
 
 
@@ -180,25 +186,41 @@ def _check(tracks: pd.DataFrame, videos: Sequence[Video], ways: Sequence[tuple[s
             raise DatasetError(f"{method} tracks: unknown linker or operating point: {linker}, {point}; link again")
 
 
-def _judged(frames: Sequence[Sequence[TrackedFrame]], weights: Floats, rules: PoseRules) -> dict[str, _Result]:
+def _judged(
+    of_seeds: Sequence[Sequence[Sequence[TrackedFrame]]], weights: Floats, rules: PoseRules
+) -> dict[str, _Result]:
+    """Every metric of the frames of the videos of each seed."""
+    judged = [_judged_once(frames, weights, rules) for frames in of_seeds]
+    return {metric: _Result(*map(np.stack, zip(*(one[metric] for one in judged), strict=True))) for metric in METRICS}
+
+
+def _judged_once(
+    frames: Sequence[Sequence[TrackedFrame]], weights: Floats, rules: PoseRules
+) -> dict[str, tuple[Floats, Floats]]:
+    """Every metric of one seed: its value (8,) and its samples (resamples, 8)."""
     rankings = rank_joints(
         ((video, one.truth, one.predicted) for video, of_video in enumerate(frames) for one in of_video), len(frames)
     )
     ap = np.array([envelope_ap(ranking, rules) for ranking in rankings])
     samples = np.stack([resampled_envelope_ap(ranking, weights, rules) for ranking in rankings], axis=-1)
-    results = {"ap": _Result(pose_columns(ap, rules), pose_columns(samples, rules))}
+    results = {"ap": (pose_columns(ap, rules), pose_columns(samples, rules))}
 
     by_video = np.stack([count_events(of_video, rules) for of_video in frames])
     resampled = tracking_metrics(np.einsum("rv,vjc->rjc", weights, by_video))
     for metric, value in tracking_metrics(by_video.sum(axis=0)).items():
-        results[metric] = _Result(pose_columns(value, rules), pose_columns(resampled[metric], rules))
+        results[metric] = (pose_columns(value, rules), pose_columns(resampled[metric], rules))
     return results
 
 
 def _less(minuend: _Result, subtrahend: _Result) -> _Result:
-    """The difference; samples of equal resamples, so that it is paired."""
+    """The difference, seed by seed; samples of equal resamples, so that it is paired."""
     return _Result(minuend.value - subtrahend.value, minuend.samples - subtrahend.samples)
 
 
-def _rows(result: _Result, confidence: float) -> list[tuple[str, float, float, float]]:
-    return list(zip(POSE_COLUMNS, result.value, *percentile_interval(result.samples, confidence), strict=True))
+def _rows(result: _Result, confidence: float, seed: int) -> list[tuple[str, float, float, float, int, float]]:
+    """(joint, value, low, high, seeds, sd) of each column."""
+    found = over_seeds(result.value, result.samples, confidence, seed)
+    return [
+        (joint, value, low, high, len(result.value), sd)
+        for joint, value, low, high, sd in zip(POSE_COLUMNS, *found, strict=True)
+    ]

@@ -25,8 +25,8 @@ def test_every_source_of_data_has_its_name() -> None:
 def test_tables_name_the_data_that_they_are_on(tmp_path: Path, source: str, named: str) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG.read_text(encoding="utf-8").replace("source: rendered", f"source: {source}"))
-    rows = [("detect_and_track", "filtered", "mota", "mean", 1.0, 0.0, 2.0)]
-    columns = ["linker", "operating_point", "metric", "joint", "value", "ci_low", "ci_high"]
+    rows = [("detect_and_track", "filtered", "mota", "mean", 1.0, 0.0, 2.0, 1, None)]
+    columns = ["linker", "operating_point", "metric", "joint", "value", "ci_low", "ci_high", "seeds", "sd"]
     tables = [pd.DataFrame(rows, columns=columns).assign(method=method) for method in ("single_frame", "dimofs")]
     pd.concat(tables).to_csv(tmp_path / "tracking.csv", index=False)
     pd.DataFrame(rows, columns=[*columns[:4], "difference", *columns[5:]]).to_csv(tmp_path / "gains.csv", index=False)
@@ -35,6 +35,23 @@ def test_tables_name_the_data_that_they_are_on(tmp_path: Path, source: str, name
     ours = pd.read_csv(tmp_path / "table2.csv").query("source != 'paper'")
     assert len(ours) == 3
     assert ours["source"].str.startswith(named).all()
+
+
+def test_files_of_other_seeds_lie_beside_those_of_the_first(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.read_text(encoding="utf-8").replace("seeds: [0]", "seeds: [0, 7]"))
+    for name in ("still", "single_frame", "dimofs"):
+        for run_name in ("", "-seed7"):
+            pd.DataFrame({"step": [10], "val_map": [50.0]}).to_csv(tmp_path / f"{name}{run_name}.csv", index=False)
+    options: list[object] = []
+    for option, name in (("--still", "still"), ("--single-frame", "single_frame"), ("--dimofs", "dimofs")):
+        options += [option, tmp_path / f"{name}.csv"]
+    out = ("--out", tmp_path / "curves.pdf", "--png", tmp_path / "curves.png")
+    run("paper", "training-curves", "--config", config, *options, *out)
+    assert (tmp_path / "curves.png").stat().st_size > 0
+    (tmp_path / "dimofs-seed7.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"dimofs-seed7\.csv"):
+        run("paper", "training-curves", "--config", config, *options, *out)
 
 
 def test_a_table_that_is_none_of_tracks_is_named(tmp_path: Path) -> None:

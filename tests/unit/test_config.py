@@ -102,6 +102,21 @@ def test_every_bad_key_is_listed() -> None:
     ]
 
 
+@pytest.mark.parametrize("seeds", [[], [0, 1, 0], [0, -1], [0.5], 3])
+def test_seeds_are_different_numbers(seeds: object) -> None:
+    raw = fresh()
+    raw["seeds"] = seeds
+    with pytest.raises(ConfigError, match=r"\n  seeds"):
+        check_config(raw, Path("here.yaml"))
+
+
+def test_files_of_the_first_seed_have_plain_names() -> None:
+    raw = fresh()
+    assert check_config(raw, Path("here.yaml")).runs() == [""]
+    raw["seeds"] = [4, 0, 12]
+    assert check_config(raw, Path("here.yaml")).runs() == ["", "-seed0", "-seed12"]
+
+
 def test_more_labelled_frames_than_frames_are_refused() -> None:
     raw = fresh()
     raw["datasets"]["posetrack18"] |= {"frames": 5, "labelled_frames": 6}
@@ -145,9 +160,10 @@ def test_what_is_no_delta_range_is_refused(low: int, high: int, step: int) -> No
         check_config(raw, Path("here.yaml"))
 
 
-def test_the_sections_are_chapters_and_two_shared_ones() -> None:
+def test_the_sections_are_chapters_and_what_they_share() -> None:
     assert list(Config.model_fields) == [
         "seed",
+        "seeds",
         "datasets",
         "pairs",
         "model",

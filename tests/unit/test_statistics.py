@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from dimofs import statistics
 from dimofs.metrics import FrameMapRules, Ranking, class_ap, count_recognised, envelope_ap, top1, trapezoid_ap
 from dimofs.statistics import (
+    over_seeds,
     percentile_interval,
     resample_weights,
     resampled_class_ap,
@@ -89,6 +90,59 @@ class TestInterval:
             low, high = percentile_interval(weights @ random.exponential(1, 40), 0.9)
             held += low <= 1 <= high
         assert 0.84 <= held / 400 <= 0.94
+
+
+class TestOverSeeds:
+    def samples(self, seeds, resamples=400, columns=(3,)):
+        return np.random.default_rng(7).normal(50, 5, (seeds, resamples, *columns))
+
+    @pytest.mark.parametrize("columns", [(), (3,), (2, 4)])
+    def test_one_seed_is_its_own_value_and_interval(self, columns):
+        samples = self.samples(1, columns=columns)
+        mean, low, high, sd = over_seeds(samples[:, 0], samples, 0.9, seed=0)
+        np.testing.assert_array_equal(mean, samples[0, 0])
+        np.testing.assert_array_equal([low, high], percentile_interval(samples[0], 0.9))
+        assert np.shape(sd) == columns
+        assert np.isnan(sd).all()
+
+    def test_equal_seeds_are_as_one_that_does_not_spread(self):
+        one = self.samples(1)
+        twice = np.concatenate([one, one])
+        mean, low, high, sd = over_seeds(twice[:, 0], twice, 0.9, seed=0)
+        np.testing.assert_array_equal([mean, low, high], over_seeds(one[:, 0], one, 0.9, seed=0)[:3])
+        np.testing.assert_array_equal(sd, 0)
+
+    def test_mean_and_spread_by_hand(self):
+        values = np.array([[1.0, 10], [2, 10], [6, 40]])
+        mean, _, _, sd = over_seeds(values, np.repeat(values[:, None], 9, axis=1), 0.9, seed=0)
+        assert mean.tolist() == [3, 20]
+        assert sd.tolist() == pytest.approx([7**0.5, 300**0.5])
+
+    def test_seeds_alone_spread_the_interval_as_draws_with_replacement(self):
+        """Two seeds, 0 and 1, whatever the videos: both draws are of the same one in half of the resamples."""
+        samples = np.repeat([[0.0], [1.0]], 20_000, axis=1)
+        for confidence, bounds in ((0.6, (0, 1)), (0.4, (0.5, 0.5))):
+            _, low, high, _ = over_seeds(samples[:, 0], samples, confidence, seed=0)
+            assert (low, high) == bounds
+
+    @given(seed=st.integers(0, 99))
+    def test_every_method_gets_the_same_draw(self, seed):
+        """Of one resample the interval is that resample, so the difference of two is the resample of the difference."""
+        first, second = self.samples(3, resamples=1), self.samples(6, resamples=1)[3:]
+        (a, b, gain) = (over_seeds(part[:, 0], part, 0.9, seed)[1] for part in (first, second, first - second))
+        np.testing.assert_allclose(a - b, gain, rtol=1e-12)
+
+    def test_the_draw_of_seeds_knows_nothing_of_the_draw_of_videos(self):
+        """Product of the drawn mean of seeds 0 and 1 and of how often a video of two is drawn: 2 in one of sixteen."""
+        often = resample_weights(2, 20_000, seed=0)[:, 0]
+        samples = np.stack([0 * often, often])
+        highs = [over_seeds(samples[:, 0], samples, 1 - 2 * tail, seed=0)[2] for tail in (1 / 14, 1 / 18)]
+        assert highs == [1, 2]
+
+    def test_a_resample_without_a_value_is_left_out(self):
+        samples = np.stack([np.full(50, np.nan), np.ones(50)])
+        mean, low, high, _ = over_seeds(np.ones(2), samples, 0.9, seed=0)
+        assert (mean, low, high) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(("plain", "resampled"), AREAS)

@@ -154,11 +154,11 @@ def test_rules_record_all_settings_that_their_verbs_read(spied: Path, by_snakema
     for rule, (declared, keys, _) in spied_rules(spied, by_snakemake).items():
         for key in keys:
             owner, _, field = key.partition(".")
-            if key != "Config.seed" and owner not in sections:
+            if key not in ("Config.seed", "Config.seeds") and owner not in sections:
                 continue  # a section itself, or what lies deeper than one: its parent is on record too
             names = [field] if field != "*" else list(getattr(dimofs.config, owner).model_fields)
             for name in names:
-                read = "seed" if owner == "Config" else f"{sections[owner]}.{name}"
+                read = name if owner == "Config" else f"{sections[owner]}.{name}"
                 if not any(f"{entry}.".startswith(f"{read}.") for entry in declared):
                     undeclared.add((rule, read))
     assert undeclared == set()

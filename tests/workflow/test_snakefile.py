@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_chapters_are_named_alike_everywhere(jobs: list[Any]) -> None:
     assert {chapter(job.rule) for job in jobs} == set(CHAPTERS)
     assert {job.rule.name for job in jobs if job.rule.norun} == set(CHAPTERS)
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-    assert set(CHAPTERS) == config.keys() - {"seed", "model"}
+    assert set(CHAPTERS) == config.keys() - {"seed", "seeds", "model"}
     for scenario in (ROOT, ROOT / SMOKE):
         stages = yaml.safe_load((scenario / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
         assert tuple(stages) == CHAPTERS
@@ -136,6 +137,42 @@ def test_official_archives_take_the_place_of_rendering(tmp_path: Path) -> None:
     assert re.search(r"^render +1$", result.stdout, re.M), result.stdout
 
 
+def test_every_training_runs_for_each_seed(tmp_path: Path) -> None:
+    """Files of the first seed have the names that they have with one; all of another hang on its own still network."""
+
+    def outputs(seeds: str) -> dict[str, tuple[str, str]]:
+        """Give the checkpoint of every planned training, with what it starts from and its seed."""
+        text = (ROOT / SMOKE / "config/config.yaml").read_text(encoding="utf-8")
+        assert "seeds: [0]" in text
+        folder = tmp_path / seeds
+        (folder / "config").mkdir(parents=True)
+        shutil.copy(ROOT / SMOKE / "config/ablations.tsv", folder / "config")
+        (folder / "config/config.yaml").write_text(text.replace("seeds: [0]", f"seeds: [{seeds}]"), encoding="utf-8")
+        command = [sys.executable, "-m", "snakemake", "-n", "-p", "--directory", str(folder), "all"]
+        plan = subprocess.run(
+            command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        verbs = re.findall(r"dimofs (?:pretrain|actions train) .*", plan.stdout)
+        option = {
+            name: [re.search(rf"--{name}[ =](\S+)", verb) for verb in verbs]
+            for name in ("out", "init", "seed", "resume")
+        }
+        assert len({found[1] for found in option["resume"] if found}) == len(verbs)
+        return {
+            str(out and out[1]): (init[1] if init else "", str(seed and seed[1]))
+            for out, init, seed in zip(option["out"], option["init"], option["seed"], strict=True)
+        }
+
+    one, two = outputs("0"), outputs("0, 1")
+    assert {"results/pretrain/still.safetensors", "results/actions/dimofs.safetensors"} <= one.keys()
+    assert {seed for _, seed in one.values()} == {"0"}
+    other = {
+        out.replace(".safetensors", "-seed1.safetensors"): (init.replace(".safetensors", "-seed1.safetensors"), "1")
+        for out, (init, _) in one.items()
+    }
+    assert two == one | other
+
+
 def broken(tmp_path: Path, name: str, old: str, new: str) -> str:
     """Give what Snakemake says where a file of the configuration holds a mistake."""
     (tmp_path / "config").mkdir()
@@ -161,6 +198,7 @@ CONFIG, ABLATIONS = "config.yaml", "ablations.tsv"
         (CONFIG, "resamples: 200", "resample: 200", ["config/config.yaml", "paper.resample:", "paper.resamples:"]),
         (CONFIG, "frame_size: 64", "frame_size: large", ["config/config.yaml", "datasets.frame_size"]),
         (CONFIG, "sweep: [dimofs", "sweep: [dimof", ["'dimof'", "inflated"]),
+        (CONFIG, "seeds: [0]", "seeds: [0, 0]", ["config/config.yaml", "seeds:", "twice"]),
         (
             ABLATIONS,
             "dimofs\tflow",
@@ -168,7 +206,7 @@ CONFIG, ABLATIONS = "config.yaml", "ablations.tsv"
             ["ablations.tsv, line", "'motion'", "offsets, flow, none"],
         ),
     ],
-    ids=["misspelled key", "wrong type", "unknown training", "bad row"],
+    ids=["misspelled key", "wrong type", "unknown training", "a seed twice", "bad row"],
 )
 def test_a_mistake_in_the_configuration_is_named(
     tmp_path: Path, name: str, old: str, new: str, says: list[str]

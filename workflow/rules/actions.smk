@@ -1,9 +1,9 @@
 """The two-branch action localiser, its ablations and its δ-sweep on JHMDB (§5.1, §6.2).
 
 INPUTS: data/datasets/jhmdb.csv, data/pairs/jhmdb_{train,test}.parquet and, as the rows of config/ablations.tsv ask for
-them, results/pretrain/{still,single_frame,dimofs}.safetensors.
-OUTPUTS: results/actions/<training>.safetensors, .csv (curve) and .parquet (detections) for every training of the
-sheet, <training>_sweep.parquet for those of `actions.sweep`; columns.csv and differences.csv, the numbers behind
+them, results/pretrain/{still,single_frame,dimofs}{run}.safetensors.
+OUTPUTS: results/actions/<training>{run}.safetensors, .csv (curve) and .parquet (detections) for every training of the
+sheet, <training>_sweep{run}.parquet for those of `actions.sweep`; columns.csv and differences.csv, the numbers behind
 Table 3, sweep.csv and sweep_differences.csv, those behind Figure 7.
 """
 
@@ -15,11 +15,12 @@ localrules:
 rule actions:
     input:
         expand(
-            "results/actions/{training}{end}",
+            "results/actions/{training}{run}{end}",
             training=TRAININGS,
+            run=RUNS,
             end=[".safetensors", ".csv", ".parquet"],
         ),
-        expand("results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep),
+        expand("results/actions/{training}_sweep{run}.parquet", training=CHECKED.actions.sweep, run=RUNS),
         expand("results/actions/{table}.csv", table=["columns", "differences", "sweep", "sweep_differences"]),
     message:
         "the actions are judged"
@@ -32,14 +33,14 @@ rule train_actions:
         ablations=ancient(ABLATIONS),
         dataset="data/datasets/jhmdb.csv",
         pairs="data/pairs/jhmdb_train.parquet",
-        initial=lambda wildcards: initial_weights(wildcards.training),
+        initial=lambda wildcards: initial_weights(wildcards.training, wildcards.run),
     output:
-        checkpoint="results/actions/{training}.safetensors",
-        curve="results/actions/{training}.csv",
+        checkpoint="results/actions/{training}{run}.safetensors",
+        curve="results/actions/{training}{run}.csv",
     log:
-        "logs/actions/{training}.log",
+        "logs/actions/{training}{run}.log",
     benchmark:
-        "logs/benchmarks/actions/{training}.jsonl"
+        "logs/benchmarks/actions/{training}{run}.jsonl"
     wildcard_constraints:
         training="|".join(TRAININGS),
     priority: 1  # the long jobs first, the short ones fill the gaps
@@ -47,7 +48,7 @@ rule train_actions:
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "pairs.jhmdb_split", "actions.training", "actions.augmentation"),
+        **settings("model", "pairs.jhmdb_split", "actions.training", "actions.augmentation"),
         **settings(
             "actions.train_detector",
             "actions.mlp_features",
@@ -57,6 +58,7 @@ rule train_actions:
         **settings("actions.flow", "actions.proposals_test", "actions.nms_threshold"),
         **code("actions_train"),
         plan=lambda wildcards: plan(wildcards.training),
+        seed=lambda wildcards: run_seed(wildcards.run),
     message:
         "training the action localiser {wildcards.training}; progress in {log}"
     shell:
@@ -66,9 +68,10 @@ rule train_actions:
         " --dataset {input.dataset:q}"
         " --pairs {input.pairs:q}"
         " --init {input.initial:q}"
+        " --{params.seed:q}"
         " --out {output.checkpoint:q}"
         " --curve {output.curve:q}"
-        " --resume .resume/actions/{wildcards.training:q}"
+        " --resume .resume/actions/{wildcards.training:q}{wildcards.run:q}"
         " > {log:q} 2>&1"
 
 
@@ -79,13 +82,13 @@ rule predict_columns:
         ablations=ancient(ABLATIONS),
         dataset="data/datasets/jhmdb.csv",
         pairs="data/pairs/jhmdb_test.parquet",
-        checkpoint="results/actions/{training}.safetensors",
+        checkpoint="results/actions/{training}{run}.safetensors",
     output:
-        "results/actions/{training}.parquet",
+        "results/actions/{training}{run}.parquet",
     log:
-        "logs/actions/{training}_columns.log",
+        "logs/actions/{training}_columns{run}.log",
     benchmark:
-        "logs/benchmarks/actions/{training}_columns.jsonl"
+        "logs/benchmarks/actions/{training}_columns{run}.jsonl"
     wildcard_constraints:
         training="|".join(TRAININGS),
     threads: CHECKED.actions.training.threads
@@ -117,13 +120,13 @@ rule predict_sweep:
         ablations=ancient(ABLATIONS),
         dataset="data/datasets/jhmdb.csv",
         pairs="data/pairs/jhmdb_test.parquet",
-        checkpoint="results/actions/{training}.safetensors",
+        checkpoint="results/actions/{training}{run}.safetensors",
     output:
-        "results/actions/{training}_sweep.parquet",
+        "results/actions/{training}_sweep{run}.parquet",
     log:
-        "logs/actions/{training}_sweep.log",
+        "logs/actions/{training}_sweep{run}.log",
     benchmark:
-        "logs/benchmarks/actions/{training}_sweep.jsonl"
+        "logs/benchmarks/actions/{training}_sweep{run}.jsonl"
     wildcard_constraints:
         training="|".join(TRAININGS),
     threads: CHECKED.actions.training.threads
@@ -153,7 +156,7 @@ rule evaluate_columns:
         config=ancient(CONFIG),
         ablations=ABLATIONS,
         dataset="data/datasets/jhmdb.csv",
-        detections=expand("results/actions/{training}.parquet", training=TRAININGS),
+        detections=expand("results/actions/{training}{run}.parquet", training=TRAININGS, run=RUNS),
     output:
         columns="results/actions/columns.csv",
         differences="results/actions/differences.csv",
@@ -165,7 +168,7 @@ rule evaluate_columns:
     resources:
         mem_mb=2000,
     params:
-        **settings("seed", "paper", "pairs.jhmdb_split"),
+        **settings("seed", "seeds", "paper", "pairs.jhmdb_split"),
         **code("actions_evaluate_columns"),
     message:
         "judging the columns of Table 3"
@@ -186,7 +189,7 @@ rule evaluate_sweep:
         config=ancient(CONFIG),
         dataset="data/datasets/jhmdb.csv",
         pairs="data/pairs/jhmdb_test.parquet",
-        detections=expand("results/actions/{training}_sweep.parquet", training=CHECKED.actions.sweep),
+        detections=expand("results/actions/{training}_sweep{run}.parquet", training=CHECKED.actions.sweep, run=RUNS),
     output:
         sweep="results/actions/sweep.csv",
         differences="results/actions/sweep_differences.csv",
@@ -198,7 +201,7 @@ rule evaluate_sweep:
     resources:
         mem_mb=2000,
     params:
-        **settings("seed", "actions.sweep", "paper", "pairs.jhmdb_split"),
+        **settings("seed", "seeds", "actions.sweep", "paper", "pairs.jhmdb_split"),
         **code("actions_evaluate_sweep"),
     message:
         "judging the sweep over δ"

@@ -1,5 +1,8 @@
 """Shared by all chapters: the checked configuration, the columns of Table 3, and the parameters that rules record.
 
+Every network is trained once for each of the `seeds`, and {run} ends the names of all files that hang on one: nothing
+for the first seed, `-seed<N>` for another. What a training starts from is of the same run.
+
 Parameters of a rule are strings "name=value", one for each value of the configuration that the verb reads and one for
 each file of code that it runs. Snakemake reruns a job when one of them changes, and its reason names that one.
 """
@@ -34,16 +37,21 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+RUNS = CHECKED.runs()
 TRAININGS = sorted({column.training.name for column in COLUMNS})
 UNPACKED = ["posetrack18", "jhmdb", "diving48"] if CHECKED.datasets.source == "archives" else []
 TRACKED = {
-    "single_frame": "results/pose/single_frame.parquet",
-    "dimofs": "results/tracking/dimofs_detections.parquet",
+    "single_frame": "results/pose/single_frame{run}.parquet",
+    "dimofs": "results/tracking/dimofs_detections{run}.parquet",
 }
 CLUSTERED = ["pose", "pose_flow", "pose_dimofs"]
 # What the PCA depends on: all of `features` but its flow.
 PCA_KEYS = [key for key in type(CHECKED.features).model_fields if key != "flow"]
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+wildcard_constraints:
+    run="(-seed[0-9]+)?",
 
 
 def settings(*sections: str) -> dict[str, str]:
@@ -90,9 +98,14 @@ def column_deltas(training: str) -> list[str]:
     return sorted({f"delta={column.delta}" for column in COLUMNS if column.training.name == training})
 
 
-def initial_weights(training: str) -> str:
+def initial_weights(training: str, run: str) -> str:
     """Give the checkpoint that a training starts from."""
-    return f"results/pretrain/{find_training(COLUMNS, training).initial_weights}.safetensors"
+    return f"results/pretrain/{find_training(COLUMNS, training).initial_weights}{run}.safetensors"
+
+
+def run_seed(run: str) -> str:
+    """Give the seed of a run as a parameter of a rule; after two dashes it is the option of the verb."""
+    return f"seed={run.removeprefix('-seed') or CHECKED.seeds[0]}"
 
 
 def code(verb: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 INPUTS: results/pose/{average_precision,differences}.csv, results/tracking/{metrics,differences}.csv,
 results/motion/{quantities.csv,examples.npz}, results/actions/{columns,differences,sweep,sweep_differences}.csv,
-results/pretrain/{still,single_frame,dimofs}.csv, config/ablations.tsv.
+results/pretrain/{still,single_frame,dimofs}{run}.csv, config/ablations.tsv.
 OUTPUTS: results/{table1,table2,table3,table3_differences}.csv, results/{figure3,figure6,figure7}.{pdf,png}; and what the
 paper does not show: results/motion.csv, training_curves.{pdf,png} and claims.csv.
 """
@@ -276,9 +276,9 @@ rule training_curves:
     """Pose mAP on unseen videos over the steps of training: has the single-frame baseline stopped improving (§6.1)?"""
     input:
         config=ancient(CONFIG),
-        still="results/pretrain/still.csv",
-        single_frame="results/pretrain/single_frame.csv",
-        dimofs="results/pretrain/dimofs.csv",
+        still=expand("results/pretrain/still{run}.csv", run=RUNS),
+        single_frame=expand("results/pretrain/single_frame{run}.csv", run=RUNS),
+        dimofs=expand("results/pretrain/dimofs{run}.csv", run=RUNS),
     output:
         pdf="results/training_curves.pdf",
         png=report(
@@ -295,16 +295,16 @@ rule training_curves:
     resources:
         mem_mb=1000,
     params:
-        **settings("datasets.source"),
+        **settings("seeds", "datasets.source"),
         **code("training_curves"),
     message:
         "drawing the training curves"
     shell:
         "dimofs paper training-curves"
         " --config {input.config:q}"
-        " --still {input.still:q}"
-        " --single-frame {input.single_frame:q}"
-        " --dimofs {input.dimofs:q}"
+        " --still {input.still[0]:q}"
+        " --single-frame {input.single_frame[0]:q}"
+        " --dimofs {input.dimofs[0]:q}"
         " --out {output.pdf:q}"
         " --png {output.png:q}"
         " > {log:q} 2>&1"

@@ -1,8 +1,8 @@
 """Poses over time gaps: predictions of both networks, PoseTrack's mAP per joint and δ (§5, §6.1).
 
 INPUTS: data/datasets/posetrack18.csv, data/pairs/posetrack18_val.parquet and
-results/pretrain/{single_frame,dimofs}.safetensors.
-OUTPUTS: results/pose/{single_frame,dimofs}.parquet, one row a detected person; results/pose/average_precision.csv and
+results/pretrain/{single_frame,dimofs}{run}.safetensors.
+OUTPUTS: results/pose/{single_frame,dimofs}{run}.parquet, one row a detected person; results/pose/average_precision.csv and
 differences.csv, the numbers behind Table 1 and Figure 6.
 """
 
@@ -13,7 +13,7 @@ localrules:
 
 rule pose:
     input:
-        expand("results/pose/{method}.parquet", method=["single_frame", "dimofs"]),
+        expand("results/pose/{method}{run}.parquet", method=["single_frame", "dimofs"], run=RUNS),
         "results/pose/average_precision.csv",
         "results/pose/differences.csv",
     message:
@@ -26,13 +26,13 @@ rule predict_poses:
         config=ancient(CONFIG),
         dataset="data/datasets/posetrack18.csv",
         pairs="data/pairs/posetrack18_val.parquet",
-        checkpoint="results/pretrain/{method}.safetensors",
+        checkpoint="results/pretrain/{method}{run}.safetensors",
     output:
-        "results/pose/{method}.parquet",
+        "results/pose/{method}{run}.parquet",
     log:
-        "logs/pose/{method}.log",
+        "logs/pose/{method}{run}.log",
     benchmark:
-        "logs/benchmarks/pose/{method}.jsonl"
+        "logs/benchmarks/pose/{method}{run}.jsonl"
     wildcard_constraints:
         method="single_frame|dimofs",
     threads: CHECKED.pose.threads
@@ -59,8 +59,8 @@ rule evaluate_poses:
         config=ancient(CONFIG),
         dataset="data/datasets/posetrack18.csv",
         pairs="data/pairs/posetrack18_val.parquet",
-        single_frame="results/pose/single_frame.parquet",
-        dimofs="results/pose/dimofs.parquet",
+        single_frame=expand("results/pose/single_frame{run}.parquet", run=RUNS),
+        dimofs=expand("results/pose/dimofs{run}.parquet", run=RUNS),
     output:
         average_precision="results/pose/average_precision.csv",
         differences="results/pose/differences.csv",
@@ -72,7 +72,7 @@ rule evaluate_poses:
     resources:
         mem_mb=2000,
     params:
-        **settings("seed", "pose.neck", "pose.ranked_by", "paper"),
+        **settings("seed", "seeds", "pose.neck", "pose.ranked_by", "paper"),
         **code("pose_evaluate"),
     message:
         "judging the poses"
@@ -81,8 +81,8 @@ rule evaluate_poses:
         " --config {input.config:q}"
         " --dataset {input.dataset:q}"
         " --pairs {input.pairs:q}"
-        " --single-frame {input.single_frame:q}"
-        " --dimofs {input.dimofs:q}"
+        " --single-frame {input.single_frame[0]:q}"
+        " --dimofs {input.dimofs[0]:q}"
         " --out {output.average_precision:q}"
         " --differences {output.differences:q}"
         " > {log:q} 2>&1"

@@ -1,7 +1,7 @@
 """The pose networks: still-image initialisation, then from the same weights the single-frame baseline and DiMoFs (§3).
 
 INPUTS: data/datasets/{stills,posetrack18}.csv and data/pairs/{stills_train,posetrack18_train,posetrack18_val}.parquet.
-OUTPUTS: results/pretrain/{still,single_frame,dimofs}.safetensors, the checkpoints, and .csv, their training curves.
+OUTPUTS: results/pretrain/{still,single_frame,dimofs}{run}.safetensors, the checkpoints, and .csv, their training curves.
 A training that was stopped goes on from its resume point in .resume/.
 """
 
@@ -12,9 +12,14 @@ localrules:
 
 rule pretrain:
     input:
-        multiext("results/pretrain/still", ".safetensors", ".csv"),
-        multiext("results/pretrain/single_frame", ".safetensors", ".csv"),
-        multiext("results/pretrain/dimofs", ".safetensors", ".csv"),
+        expand(
+            "results/pretrain/{network}{run}{end}",
+            network=["still", "single_frame", "dimofs"],
+            run=RUNS,
+            end=[".safetensors", ".csv"],
+        ),
+    params:
+        **settings("seeds"),
     message:
         "the pose networks are trained"
 
@@ -28,18 +33,19 @@ rule train_still:
         val_dataset="data/datasets/posetrack18.csv",
         val_pairs="data/pairs/posetrack18_val.parquet",
     output:
-        checkpoint="results/pretrain/still.safetensors",
-        curve="results/pretrain/still.csv",
+        checkpoint="results/pretrain/still{run}.safetensors",
+        curve="results/pretrain/still{run}.csv",
     log:
-        "logs/pretrain/still.log",
+        "logs/pretrain/still{run}.log",
     benchmark:
-        "logs/benchmarks/pretrain/still.jsonl"
+        "logs/benchmarks/pretrain/still{run}.jsonl"
     threads: CHECKED.pretrain.still.threads
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "pretrain.still", "pretrain.augmentation", "pretrain.validation_frames"),
+        **settings("model", "pretrain.still", "pretrain.augmentation", "pretrain.validation_frames"),
         **code("pretrain"),
+        seed=lambda wildcards: run_seed(wildcards.run),
     message:
         "training on still images; progress in {log}"
     shell:
@@ -49,9 +55,10 @@ rule train_still:
         " --pairs {input.pairs:q}"
         " --val-dataset {input.val_dataset:q}"
         " --val-pairs {input.val_pairs:q}"
+        " --{params.seed:q}"
         " --out {output.checkpoint:q}"
         " --curve {output.curve:q}"
-        " --resume .resume/pretrain/still"
+        " --resume .resume/pretrain/still{wildcards.run:q}"
         " > {log:q} 2>&1"
 
 
@@ -62,14 +69,14 @@ rule train_pose:
         dataset="data/datasets/posetrack18.csv",
         pairs="data/pairs/posetrack18_train.parquet",
         val_pairs="data/pairs/posetrack18_val.parquet",
-        initial="results/pretrain/still.safetensors",
+        initial="results/pretrain/still{run}.safetensors",
     output:
-        checkpoint="results/pretrain/{network}.safetensors",
-        curve="results/pretrain/{network}.csv",
+        checkpoint="results/pretrain/{network}{run}.safetensors",
+        curve="results/pretrain/{network}{run}.csv",
     log:
-        "logs/pretrain/{network}.log",
+        "logs/pretrain/{network}{run}.log",
     benchmark:
-        "logs/benchmarks/pretrain/{network}.jsonl"
+        "logs/benchmarks/pretrain/{network}{run}.jsonl"
     wildcard_constraints:
         network="single_frame|dimofs",
     priority: 2  # most of chapter actions waits for dimofs
@@ -77,8 +84,9 @@ rule train_pose:
     resources:
         mem_mb=3000,
     params:
-        **settings("seed", "model", "pretrain.pose", "pretrain.augmentation", "pretrain.validation_frames"),
+        **settings("model", "pretrain.pose", "pretrain.augmentation", "pretrain.validation_frames"),
         **code("pretrain"),
+        seed=lambda wildcards: run_seed(wildcards.run),
     message:
         "training {wildcards.network}; progress in {log}"
     shell:
@@ -89,7 +97,8 @@ rule train_pose:
         " --val-dataset {input.dataset:q}"
         " --val-pairs {input.val_pairs:q}"
         " --init {input.initial:q}"
+        " --{params.seed:q}"
         " --out {output.checkpoint:q}"
         " --curve {output.curve:q}"
-        " --resume .resume/pretrain/{wildcards.network:q}"
+        " --resume .resume/pretrain/{wildcards.network:q}{wildcards.run:q}"
         " > {log:q} 2>&1"

@@ -1,9 +1,9 @@
 """Tracks over the validation videos and their MOTA (§5, §6.1).
 
-INPUTS: data/datasets/posetrack18.csv, data/pairs/posetrack18_val.parquet, results/pretrain/dimofs.safetensors and
-results/pose/single_frame.parquet, which covers every frame.
-OUTPUTS: results/tracking/dimofs_detections.parquet, poses on every frame; {single_frame,dimofs}.parquet, the tracks;
-metrics.csv and differences.csv, the numbers behind Table 2.
+INPUTS: data/datasets/posetrack18.csv, data/pairs/posetrack18_val.parquet, results/pretrain/dimofs{run}.safetensors
+and results/pose/single_frame{run}.parquet, which covers every frame.
+OUTPUTS: results/tracking/dimofs_detections{run}.parquet, poses on every frame; {single_frame,dimofs}{run}.parquet, the
+tracks; metrics.csv and differences.csv, the numbers behind Table 2.
 """
 
 
@@ -25,13 +25,13 @@ rule predict_every_frame:
         config=ancient(CONFIG),
         dataset="data/datasets/posetrack18.csv",
         pairs="data/pairs/posetrack18_val.parquet",
-        checkpoint="results/pretrain/dimofs.safetensors",
+        checkpoint="results/pretrain/dimofs{run}.safetensors",
     output:
-        "results/tracking/dimofs_detections.parquet",
+        "results/tracking/dimofs_detections{run}.parquet",
     log:
-        "logs/tracking/predict.log",
+        "logs/tracking/predict{run}.log",
     benchmark:
-        "logs/benchmarks/tracking/predict.jsonl"
+        "logs/benchmarks/tracking/predict{run}.jsonl"
     threads: CHECKED.pose.threads
     resources:
         mem_mb=3000,
@@ -54,13 +54,13 @@ rule link_tracks:
     """Link the poses of consecutive frames by every linker at every operating point (§5, A23, A24)."""
     input:
         config=ancient(CONFIG),
-        detections=lambda wildcards: TRACKED[wildcards.method],
+        detections=lambda wildcards: TRACKED[wildcards.method].format(run=wildcards.run),
     output:
-        "results/tracking/{method}.parquet",
+        "results/tracking/{method}{run}.parquet",
     log:
-        "logs/tracking/link_{method}.log",
+        "logs/tracking/link_{method}{run}.log",
     benchmark:
-        "logs/benchmarks/tracking/link_{method}.jsonl"
+        "logs/benchmarks/tracking/link_{method}{run}.jsonl"
     wildcard_constraints:
         method="single_frame|dimofs",
     threads: 1
@@ -84,8 +84,8 @@ rule evaluate_tracking:
     input:
         config=ancient(CONFIG),
         dataset="data/datasets/posetrack18.csv",
-        single_frame="results/tracking/single_frame.parquet",
-        dimofs="results/tracking/dimofs.parquet",
+        single_frame=expand("results/tracking/single_frame{run}.parquet", run=RUNS),
+        dimofs=expand("results/tracking/dimofs{run}.parquet", run=RUNS),
     output:
         metrics="results/tracking/metrics.csv",
         differences="results/tracking/differences.csv",
@@ -97,7 +97,7 @@ rule evaluate_tracking:
     resources:
         mem_mb=2000,
     params:
-        **settings("seed", "pose.neck", "pose.ranked_by", "tracking.operating_points", "paper"),
+        **settings("seed", "seeds", "pose.neck", "pose.ranked_by", "tracking.operating_points", "paper"),
         **code("tracking_evaluate"),
     message:
         "judging the tracks"
@@ -105,8 +105,8 @@ rule evaluate_tracking:
         "dimofs tracking evaluate"
         " --config {input.config:q}"
         " --dataset {input.dataset:q}"
-        " --single-frame {input.single_frame:q}"
-        " --dimofs {input.dimofs:q}"
+        " --single-frame {input.single_frame[0]:q}"
+        " --dimofs {input.dimofs[0]:q}"
         " --out {output.metrics:q}"
         " --differences {output.differences:q}"
         " > {log:q} 2>&1"

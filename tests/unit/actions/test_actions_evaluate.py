@@ -44,7 +44,7 @@ def column(name, training, delta=0, paper_map=50.0):
 
 
 def frame_map(table, clips=CLIPS, rules=ACT):
-    columns, _ = evaluate_columns(clips, [column("4", "dimofs")], {"dimofs": table}, PAPER, 0, rules)
+    columns, _ = evaluate_columns(clips, [column("4", "dimofs")], {"dimofs": [table]}, PAPER, 0, rules)
     return columns["map"].item()
 
 
@@ -79,7 +79,7 @@ class TestRule:
         strict = FrameMapRules(absent_class_is_zero=True)
         assert frame_map(detections(clips), clips, strict) == pytest.approx(100 / 21)
         columns, _ = evaluate_columns(
-            clips, [column("4", "dimofs")], {"dimofs": detections(clips)}, PAPER, 0, strict
+            clips, [column("4", "dimofs")], {"dimofs": [detections(clips)]}, PAPER, 0, strict
         )  # the interval is by the same rules
         assert columns["ci_low"].item() == pytest.approx(100 / 21)
 
@@ -129,11 +129,11 @@ class TestColumns:
         half = [clip for clip in CLIPS if clip.name.endswith("0")]
         at_zero, at_ten = detections(half), detections(half, (10,))
         return {
-            "inflated": at_zero,
-            "control": pd.concat([detections(half[:5]), detections(half[:7], (10,))]),
-            "control_frozen": pd.concat([detections(half[:5]), detections(half[:5], (10,))]),
-            "dimofs": pd.concat([at_zero, detections(CLIPS, (10,))]),
-            "flow": at_ten,
+            "inflated": [at_zero],
+            "control": [pd.concat([detections(half[:5]), detections(half[:7], (10,))])],
+            "control_frozen": [pd.concat([detections(half[:5]), detections(half[:5], (10,))])],
+            "dimofs": [pd.concat([at_zero, detections(CLIPS, (10,))])],
+            "flow": [at_ten],
         }
 
     def evaluate(self):
@@ -141,7 +141,8 @@ class TestColumns:
 
     def test_columns(self):
         columns, _ = self.evaluate()
-        assert list(columns.columns) == ["column", "training", "delta", "map", "ci_low", "ci_high", "n_frames"]
+        names = ["column", "training", "delta", "map", "ci_low", "ci_high", "n_frames", "seeds", "sd"]
+        assert list(columns.columns) == names
         assert columns["column"].tolist() == [column.name for column in self.ablations]
         # half of a class's clips found without an error: precision 1 up to recall 1/2
         expected = [50, 50 * 5 / 21, 50 * 7 / 21, 50, 50, 100, 50 * 5 / 21, 50 * 5 / 21]
@@ -157,7 +158,7 @@ class TestColumns:
 
     def test_differences_that_the_paper_draws_with_both_readings(self):
         columns, differences = self.evaluate()
-        names = ["minuend", "subtrahend", "paper_difference", "difference", "ci_low", "ci_high"]
+        names = ["minuend", "subtrahend", "paper_difference", "difference", "ci_low", "ci_high", "seeds", "sd"]
         assert list(differences.columns) == names
         assert list(zip(differences["minuend"], differences["subtrahend"], strict=True)) == [
             ("4", "2"), ("6", "3"), ("6", "5"), ("6", "4"), ("3", "2"), ("6", "1"),
@@ -200,8 +201,8 @@ class TestSweep:
 
     def test_values_and_clamping(self):
         tables = {
-            "control": detections(self.clips, (0, 2, 4)),
-            "dimofs": pd.concat([detections(self.clips[:1], (0,)), detections(self.clips, (2, 4))]),
+            "control": [detections(self.clips, (0, 2, 4))],
+            "dimofs": [pd.concat([detections(self.clips[:1], (0,)), detections(self.clips, (2, 4))])],
         }
         sweep, _ = evaluate_sweep(self.clips, self.pairs(), tables, PAPER, 0)
         names = [
@@ -213,6 +214,8 @@ class TestSweep:
             "n_frames",
             "clamped_fraction",
             "mean_effective_delta",
+            "seeds",
+            "sd",
         ]
         assert list(sweep.columns) == names
         assert sweep["training"].tolist() == ["control"] * 3 + ["dimofs"] * 3
@@ -226,11 +229,11 @@ class TestSweep:
     def test_differences_along_the_sweep(self):
         """To δ = 0 and to the paper's peak; a training is compared with itself alone."""
         tables = {
-            "control": detections(self.clips, (0, 2, 12)),
-            "dimofs": pd.concat([detections(self.clips[:1], (0,)), detections(self.clips, (2, 12))]),
+            "control": [detections(self.clips, (0, 2, 12))],
+            "dimofs": [pd.concat([detections(self.clips[:1], (0,)), detections(self.clips, (2, 12))])],
         }
         _, differences = evaluate_sweep(self.clips, self.pairs((0, 2, 12)), tables, PAPER, 0)
-        names = ["training", "minuend_delta", "subtrahend_delta", "difference", "ci_low", "ci_high"]
+        names = ["training", "minuend_delta", "subtrahend_delta", "difference", "ci_low", "ci_high", "seeds", "sd"]
         assert list(differences.columns) == names
         assert differences[names[:4]].to_numpy().tolist() == [
             ["control", 2, 0, 0], ["control", 12, 0, 0], ["dimofs", 2, 0, 50], ["dimofs", 12, 0, 50],
@@ -242,22 +245,48 @@ class TestSweep:
 
     def test_a_class_in_no_drawn_clip_is_left_out_of_that_resample(self):
         """Two clips of two classes, one class never found: a resample's mean is 0, 50 or 100 and never undefined."""
-        sweep, _ = evaluate_sweep(self.clips, self.pairs((0,)), {"dimofs": detections(self.clips[:1])}, PAPER, 0)
+        sweep, _ = evaluate_sweep(self.clips, self.pairs((0,)), {"dimofs": [detections(self.clips[:1])]}, PAPER, 0)
         assert sweep[["map", "ci_low", "ci_high"]].to_numpy().tolist() == [[50, 0, 100]]
 
     def test_training_pairs_are_left_out(self):
         pairs = pd.concat([self.pairs((0,)), self.pairs((0,)).assign(split="train", video="sit/9")])
-        sweep, _ = evaluate_sweep(self.clips, pairs, {"dimofs": detections(self.clips)}, PAPER, 0)
+        sweep, _ = evaluate_sweep(self.clips, pairs, {"dimofs": [detections(self.clips)]}, PAPER, 0)
         assert sweep["n_frames"].tolist() == [8]
 
     def test_pairs_that_miss_a_frame(self):
         with pytest.raises(DatasetError, match="pairs: δ = 0 does not list the frames of the test clips"):
-            evaluate_sweep(self.clips, self.pairs((0,)).iloc[1:], {"dimofs": detections(self.clips)}, PAPER, 0)
+            evaluate_sweep(self.clips, self.pairs((0,)).iloc[1:], {"dimofs": [detections(self.clips)]}, PAPER, 0)
+
+
+class TestSeeds:
+    """Two seeds, of which the second finds the clips of every second class alone."""
+
+    chosen = (column("4", "dimofs"), column("2", "control"))
+    tables = (detections(), detections([clip for clip in CLIPS if clip.label % 2]))
+
+    def test_columns_and_a_paired_difference(self):
+        found = {"dimofs": self.tables, "control": self.tables}
+        columns, differences = evaluate_columns(CLIPS, self.chosen, found, PAPER, 0)
+        spread = 100 * 11 / 21
+        assert columns["map"].tolist() == pytest.approx([100 - spread / 2] * 2)
+        assert columns["sd"].tolist() == pytest.approx([spread / 2**0.5] * 2)
+        assert columns["seeds"].tolist() == [2, 2]
+        assert columns["ci_high"].tolist() == pytest.approx([100] * 2)
+        assert (columns["ci_low"] < 100 - spread / 2 - 10).all()
+        assert differences[["difference", "ci_low", "ci_high", "sd"]].to_numpy().tolist() == [[0, 0, 0, 0]]
+
+    def test_a_sweep(self):
+        rows = [("test", clip.name, a, a, 0, False) for clip in CLIPS for a in range(FRAMES)]
+        pairs = pd.DataFrame(rows, columns=["split", "video", "frame_a", "frame_b", "delta", "clamped"])
+        sweep, _ = evaluate_sweep(CLIPS, pairs, {"dimofs": self.tables}, PAPER, 0)
+        columns, _ = evaluate_columns(CLIPS, self.chosen[:1], {"dimofs": self.tables}, PAPER, 0)
+        same = ["map", "ci_low", "ci_high", "seeds", "sd"]
+        assert sweep[same].to_numpy().tolist() == columns[same].to_numpy().tolist()
 
 
 class TestErrors:
     def evaluate(self, table, clips=CLIPS):
-        return evaluate_columns(clips, [column("4", "dimofs")], {"dimofs": table}, PAPER, 0)
+        return evaluate_columns(clips, [column("4", "dimofs")], {"dimofs": [table]}, PAPER, 0)
 
     def test_detections_of_another_data_set(self):
         with pytest.raises(DatasetError, match="detections of dimofs: sit/77, frame 0 is in no test clip"):

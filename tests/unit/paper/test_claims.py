@@ -276,7 +276,7 @@ def test_the_chapters_that_exist_make_every_row_that_claims_name(tmp_path):
     found = pairs(val, (-10, 0, 10)).rename(columns={"frame_a": "frame"})
     found = found.assign(score=0.5, joints=[np.zeros(34)] * len(found), joint_scores=[np.zeros(17)] * len(found))
     single = found[found["delta"] == 0]
-    _, pose = evaluate_pose([val], pairs(val, (-10, 0, 10)), single, found, "shoulders", "joint", settings, 0)
+    _, pose = evaluate_pose([val], pairs(val, (-10, 0, 10)), [single], [found], "shoulders", "joint", settings, 0)
 
     chapter = load_config(Path(__file__).parents[3] / "config" / "config.yaml").tracking
     everywhere = single.assign(box=[np.array([0, 0, 9, 9.0])] * len(single))
@@ -284,15 +284,15 @@ def test_the_chapters_that_exist_make_every_row_that_claims_name(tmp_path):
     linked = link(everywhere, chapter.linkers.detect_and_track, point)
     linked = linked.assign(linker="detect_and_track", operating_point="unfiltered")
     points = dict(chapter.operating_points)
-    _, tracking = evaluate_tracking([val], linked, linked, points, "shoulders", "joint", settings, 0)
+    _, tracking = evaluate_tracking([val], [linked], [linked], points, "shoulders", "joint", settings, 0)
 
     deltas = range(0, 41, 2)
     boxes = pairs(clip, deltas).rename(columns={"frame_a": "frame"})
     boxes = boxes.assign(score=0.5, label=0, box=[np.array([0, 0, 9, 9.0])] * len(boxes))
     ablations = read_columns(Path(__file__).parents[3] / "config" / "ablations.tsv")
-    trainings = {column.training.name: boxes for column in ablations}
+    trainings = {column.training.name: [boxes] for column in ablations}
     _, columns = evaluate_columns([clip], ablations, trainings, settings, 0)
-    _, sweep = evaluate_sweep([clip], pairs(clip, deltas), {"dimofs": boxes}, settings, 0)
+    _, sweep = evaluate_sweep([clip], pairs(clip, deltas), {"dimofs": [boxes]}, settings, 0)
 
     motion = evaluate_motion(
         pd.DataFrame([{"video": "v", "delta": d, **motion_sums()} for d in (-10, 10)]), settings, 0

@@ -20,6 +20,7 @@ def pose_tables(deltas=WIDE):
         [(m, d, joint, ap, ap - 2, ap + 3, 864, 24) for m, d, ap in single + curves for joint in ("head", "mean")],
         columns=["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos"],
     )
+    table["seeds"] = 1
     differences = pd.DataFrame(
         [(m, d, "single_frame", 0, "mean", ap - 68, ap - 70, ap - 67) for m, d, ap in curves]
         + [("dimofs", d, "copy", d, "mean", 1.0, 0.0, 2.0) for d in deltas],
@@ -44,7 +45,7 @@ def sweep(deltas=tuple(range(0, 41, 2)), trainings=("control", "dimofs")):
         for d in deltas
     ]
     names = ["training", "delta", "map", "ci_low", "ci_high", "n_frames", "clamped_fraction", "mean_effective_delta"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=names).assign(seeds=1)
 
 
 def examples(count=3, exact=True, height=24):
@@ -68,8 +69,10 @@ DRAWINGS = {
     "figure3": lambda: figure3(examples(), "embedded data, PoseTrack18 layout", RULE),
     "figure3_street": lambda: figure3(examples(5, exact=False, height=18), "pseudo-labels of a teacher", "Rows: all."),
     "figure6": lambda: figure6(*pose_tables(), "embedded data, PoseTrack18 layout"),
+    "figure6_seeds": lambda: figure6(pose_tables()[0].assign(seeds=12), pose_tables()[1], "embedded data"),
     "figure6_narrow": lambda: figure6(*pose_tables(NARROW), "embedded data, PoseTrack18 layout"),
     "figure7": lambda: figure7(sweep(), "embedded data, JHMDB layout"),
+    "figure7_seeds": lambda: figure7(sweep().assign(seeds=12), "embedded data, JHMDB layout"),
     "figure7_all": lambda: figure7(sweep(trainings=("dimofs", "control", "control_frozen")), "JHMDB, split 1"),
     "figure7_narrow": lambda: figure7(sweep((0, 2, 4)), "embedded data, JHMDB layout"),
 }
@@ -203,6 +206,13 @@ class TestFigure7:
         assert len(colours) == 3
 
 
+def test_what_the_bands_are_bootstrapped_over():
+    for name, units in (("figure6", "videos"), ("figure7", "clips")):
+        one, many = (" ".join(words(DRAWINGS[key]().axes[1])).replace("\n", " ") for key in (name, f"{name}_seeds"))
+        assert "seeds" not in one
+        assert f"bootstrap over {units} and 12 seeds" in many
+
+
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_every_word_is_inside_the_figure_and_covers_no_other(name):
     figure = DRAWINGS[name]()
@@ -263,7 +273,10 @@ def curve(steps, values):
 
 def test_training_curves_start_where_the_still_images_end():
     figure = training_curves(
-        curve((100, 200), (20.0, 40.0)), curve((50, 100), (45.0, 44.0)), curve((50, 100), (41.0, 46.0)), "embedded data"
+        [curve((100, 200), (20.0, 40.0))],
+        [curve((50, 100), (45.0, 44.0))],
+        [curve((50, 100), (41.0, 46.0))],
+        "embedded data",
     )
     still, single_frame, dimofs = (np.c_[line.get_xdata(), line.get_ydata()].tolist() for line in figure.axes[0].lines)
     assert still == [[-100, 20], [0, 40]]
@@ -271,3 +284,21 @@ def test_training_curves_start_where_the_still_images_end():
     assert dimofs == [[0, 40], [50, 41], [100, 46]]
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels[1:] == ["single frame: 44.0 at the end", "DiMoFs: 46.0 at the end"]
+
+
+def test_training_curves_of_seeds_are_thin_lines_around_their_mean():
+    stills = [curve((100, 200), (20.0, value)) for value in (40.0, 42.0)]
+    trained = [curve((50, 100), (45.0, value)) for value in (44.0, 50.0)]
+    axes = training_curves(stills, trained, trained[::-1], "embedded data").axes[0]
+    lines = [np.c_[line.get_xdata(), line.get_ydata()].tolist() for line in axes.lines]
+    assert lines[:3] == [[[-100, 20], [0, 40]], [[-100, 20], [0, 42]], [[-100, 20], [0, 41]]]
+    assert lines[3:6] == [
+        [[0, 40], [50, 45], [100, 44]],
+        [[0, 42], [50, 45], [100, 50]],
+        [[0, 41], [50, 45], [100, 47]],
+    ]
+    assert [line.get_linewidth() < 1 for line in axes.lines] == [True, True, False] * 3
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == [
+        "still images, where both start: 41.0", "single frame: 47.0 at the end", "DiMoFs: 47.0 at the end"
+    ]  # fmt: skip

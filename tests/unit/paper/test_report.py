@@ -222,6 +222,15 @@ class TestWholePage:
         assert "resamples: 10000" in full.text
         assert machine()["Python"] in full.text
 
+    def test_seeds_are_named_where_there_are_several(self, full, tmp_path):
+        assert "Seed 0, of the trainings 0." in full.text
+        assert "trained" not in full.text.partition("How to read")[2].partition("Poses")[0]
+        config = tmp_path / "config.yaml"
+        config.write_text(CONFIG.read_text(encoding="utf-8").replace("seeds: [0]", "seeds: [0, 5, 9]"))
+        text = render(tmp_path, config).text
+        assert "Seed 0, of the trainings 0, 5, 9." in text
+        assert "Every network was trained 3 times" in text
+
     def test_nothing_is_left_out_and_nothing_undefined(self, full):
         assert "left out" not in full.text
         assert not re.search(r"\b(nan|None|undefined)\b", full.text)

@@ -14,23 +14,24 @@ from dimofs.paper.tables import MOTION_MEANINGS, motion_table, table1, table2, t
 
 def average_precision():
     rows = [
-        (method, delta, joint, base + delta + j, base + delta + j - 1, base + delta + j + 2, 30, 4)
+        (method, delta, joint, base + delta + j, base + delta + j - 1, base + delta + j + 2, 30, 4, 3, base / 100)
         for method, base in (("single_frame", 50.0), ("copy", 20.0), ("dimofs", 60.0))
         for delta in ((0,) if method == "single_frame" else (-1, 0, 1))
         for j, joint in enumerate(POSE_COLUMNS)
     ]
-    return pd.DataFrame(rows, columns=["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos"])
+    names = ["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos", "seeds", "sd"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def differences():
     rows = [
-        (method, delta, "single_frame", 0, joint, base + delta + j, base + j - 3, base + j + 4)
+        (method, delta, "single_frame", 0, joint, base + delta + j, base + j - 3, base + j + 4, 3, 0.25)
         for method, base in (("copy", -30.0), ("dimofs", 10.0))
         for delta in (-1, 0, 1)
         for j, joint in enumerate(POSE_COLUMNS)
     ]
     names = ["minuend", "minuend_delta", "subtrahend", "subtrahend_delta", "joint", "difference", "ci_low", "ci_high"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=[*names, "seeds", "sd"])
 
 
 class TestTable1:
@@ -38,7 +39,7 @@ class TestTable1:
 
     def test_columns_and_rows(self):
         names = ["method", "joint", "paper_ap", "ap", "ci_low", "ci_high", "n_frames", "n_videos", "dataset"]
-        assert list(self.table.columns) == names
+        assert list(self.table.columns) == [*names, "seeds", "sd"]
         assert self.table["method"].tolist() == ["single_frame"] * 8 + ["dimofs"] * 8 + ["difference"] * 8
         assert self.table["joint"].tolist() == list(POSE_COLUMNS) * 3
         assert set(self.table["dataset"]) == {"embedded data"}
@@ -61,6 +62,10 @@ class TestTable1:
         assert (gain["n_frames"] == 30).all()
         assert (gain["n_videos"] == 4).all()
 
+    def test_seeds_and_their_spread(self):
+        assert self.table["seeds"].tolist() == [3] * 24
+        assert self.table["sd"].tolist() == [0.5] * 8 + [0.6] * 8 + [0.25] * 8
+
 
 def ablation(name, motion="offsets", dimofs=False, inflated=False, delta=0, paper_map=50.0):
     training = ActionTraining("t", "still", motion, motion == "offsets", inflated)
@@ -82,6 +87,8 @@ SCORED = pd.DataFrame(
         "ci_low": [58.0, 48.0, 38.0, 28.0],
         "ci_high": [62.0, 52.0, 42.0, 32.0],
         "n_frames": 100,
+        "seeds": 1,
+        "sd": np.nan,
     }
 )
 
@@ -89,7 +96,7 @@ SCORED = pd.DataFrame(
 def tracking():
     """Values that tell apart method, linker, point, metric and joint by their digits."""
     rows = [
-        (method, linker, point, metric, joint, value, value - 1, value + 2, 30, 4)
+        (method, linker, point, metric, joint, value, value - 1, value + 2, 30, 4, 3, value / 8)
         for m, method in enumerate(("single_frame", "dimofs"))
         for k, (linker, point) in enumerate((("detect_and_track", "filtered"), ("keypoints", "unfiltered")))
         for n, metric in enumerate(("ap", "mota"))
@@ -97,7 +104,7 @@ def tracking():
         for value in [1000.0 * n + 100 * m + 10 * k + j]
     ]
     names = ["method", "linker", "operating_point", "metric", "joint", "value", "ci_low", "ci_high"]
-    return pd.DataFrame(rows, columns=[*names, "n_frames", "n_videos"])
+    return pd.DataFrame(rows, columns=[*names, "n_frames", "n_videos", "seeds", "sd"])
 
 
 def tracking_differences():
@@ -111,7 +118,7 @@ class TestTable2:
 
     def test_columns_and_rows(self):
         names = ["method", "source", "head", "shou", "elbo", "wri", "hip", "knee", "ank", "mean", "ci_low", "ci_high"]
-        assert list(self.table.columns) == names
+        assert list(self.table.columns) == [*names, "seeds", "sd"]
         first = [f"{method}, detect_and_track, filtered" for method in ("single_frame", "dimofs", "difference")]
         second = [f"{method}, keypoints, unfiltered" for method in ("single_frame", "dimofs", "difference")]
         assert self.table["method"].tolist() == [*first, *first, *second]
@@ -122,13 +129,13 @@ class TestTable2:
         assert paper[0].tolist() == [61.7, 65.5, 57.3, 45.7, 54.3, 53.1, 45.7, 55.2]
         assert paper[1].tolist() == [62.9, 67.2, 57.4, 45.8, 55.5, 53.5, 46.5, 56.0]
         assert paper[2].tolist() == [1.2, 1.7, 0.1, 0.1, 1.2, 0.4, 0.8, 0.8]
-        assert self.table.loc[:2, ["ci_low", "ci_high"]].isna().all(axis=None)
+        assert self.table.loc[:2, ["ci_low", "ci_high", "seeds", "sd"]].isna().all(axis=None)
 
     def test_ours_is_mota_with_the_interval_of_the_mean(self):
         ours = self.table.loc[3:, "head":"mean"].to_numpy()
         first = np.array([1000.0, 1100, 6100, 1010, 1110, 6110])
         np.testing.assert_array_equal(ours, first[:, None] + np.arange(8))
-        assert self.table.loc[3, ["ci_low", "ci_high"]].tolist() == [1006, 1009]
+        assert self.table.loc[3, ["ci_low", "ci_high", "seeds", "sd"]].tolist() == [1006, 1009, 3, 1007 / 8]
         assert self.table.loc[5, ["ci_low", "ci_high"]].tolist() == [-3, 6108]
 
 
@@ -136,11 +143,11 @@ class TestTable3:
     def test_the_file(self):
         lines = table3(ABLATIONS, SCORED).to_csv(index=False).splitlines()
         assert lines == [
-            "column,dimofs_training,optical_flow,inflated_3d,delta,paper_map,map,ci_low,ci_high,n_frames",
-            "1,no,no,yes,,43.8,30.0,28.0,32.0,100",
-            "5,no,yes,no,10,50.6,50.5,48.0,52.0,100",
-            "6,yes,no,no,10,54.4,60.25,58.0,62.0,100",
-            "3 (frozen),no,no,no,10,44.7,40.0,38.0,42.0,100",
+            "column,dimofs_training,optical_flow,inflated_3d,delta,paper_map,map,ci_low,ci_high,n_frames,seeds,sd",
+            "1,no,no,yes,,43.8,30.0,28.0,32.0,100,1,",
+            "5,no,yes,no,10,50.6,50.5,48.0,52.0,100,1,",
+            "6,yes,no,no,10,54.4,60.25,58.0,62.0,100,1,",
+            "3 (frozen),no,no,no,10,44.7,40.0,38.0,42.0,100,1,",
         ]
 
     def test_numbered_columns_alone_are_read_from_a_file_as_numbers(self):
@@ -155,15 +162,15 @@ class TestTable3:
 
 class TestTable3Differences:
     def make(self, *pairs):
-        rows = [(a, b, 5.3, 7.0, 4.0, 9.0) for a, b in pairs]
-        names = ["minuend", "subtrahend", "paper_difference", "difference", "ci_low", "ci_high"]
+        rows = [(a, b, 5.3, 7.0, 4.0, 9.0, 2, 0.5) for a, b in pairs]
+        names = ["minuend", "subtrahend", "paper_difference", "difference", "ci_low", "ci_high", "seeds", "sd"]
         return table3_differences(pd.DataFrame(rows, columns=names))
 
     def test_columns(self):
         table = self.make(("4", "2"))
         assert table.to_csv(index=False).splitlines() == [
-            "difference,meaning,paper_difference,map_difference,ci_low,ci_high",
-            '4 − 2,"DiMoFs training, δ = 0",5.3,7.0,4.0,9.0',
+            "difference,meaning,paper_difference,map_difference,ci_low,ci_high,seeds,sd",
+            '4 − 2,"DiMoFs training, δ = 0",5.3,7.0,4.0,9.0,2,0.5',
         ]
 
     def test_every_difference_of_the_paper_has_a_meaning_of_its_own(self):

@@ -67,7 +67,7 @@ def evaluate(videos, single_frame=None, dimofs=None, pairs=None, neck="head_bott
     single_frame = detections(videos) if single_frame is None else single_frame
     dimofs = detections(videos, DELTAS) if dimofs is None else dimofs
     pairs = make_pairs(videos) if pairs is None else pairs
-    return evaluate_pose(videos, pairs, single_frame, dimofs, neck, ranked_by, PAPER, 0)
+    return evaluate_pose(videos, pairs, [single_frame], [dimofs], neck, ranked_by, PAPER, 0)
 
 
 def value(table, method, delta, joint="mean", column="ap"):
@@ -174,7 +174,9 @@ class TestTables:
     def test_columns_and_rows(self):
         table, differences = evaluate(VIDEOS)
         columns = ["head", "shou", "elbo", "wri", "hip", "knee", "ank", "mean"]
-        assert list(table.columns) == ["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos"]
+        assert list(table.columns) == [
+            "method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos", "seeds", "sd"
+        ]  # fmt: skip
         names = [
             "minuend",
             "minuend_delta",
@@ -184,6 +186,8 @@ class TestTables:
             "difference",
             "ci_low",
             "ci_high",
+            "seeds",
+            "sd",
         ]
         assert list(differences.columns) == names
         assert len(table) == 8 * (1 + 2 * len(DELTAS))
@@ -242,6 +246,38 @@ class TestTables:
         second, _ = evaluate(VIDEOS[::-1], *(t.sample(frac=1, random_state=1) for t in (single, dimofs)), pairs=pairs)
         pd.testing.assert_frame_equal(first, second)
         assert 20 < first["ap"].mean() < 80
+
+
+class TestSeeds:
+    half, whole = detections(VIDEOS).query("frame < 3"), detections(VIDEOS)
+
+    def evaluate(self, single_frame, dimofs):
+        return evaluate_pose(VIDEOS, make_pairs(VIDEOS, (0,)), single_frame, dimofs, "head_bottom", "joint", PAPER, 0)
+
+    def test_values_are_the_mean_and_the_spread_over_seeds(self):
+        table, _ = self.evaluate([self.half, self.whole], [self.whole, self.whole])
+        single_frame, dimofs = (table.query("method == @method") for method in ("single_frame", "dimofs"))
+        assert single_frame["ap"].tolist() == pytest.approx([75] * 8)
+        assert single_frame["sd"].tolist() == pytest.approx([50 / 2**0.5] * 8)
+        assert dimofs["ap"].tolist() == pytest.approx([100] * 8)
+        assert (dimofs["sd"] == 0).all()
+        assert (table["seeds"] == 2).all()
+
+    def test_both_sides_of_a_difference_draw_the_same_seeds(self):
+        """In every seed DiMoFs find what the single frame finds: however much seeds differ, there is no gain."""
+        table, differences = self.evaluate([self.half, self.whole], [self.half, self.whole])
+        assert (table["ci_high"] > table["ci_low"] + 40).all()
+        assert (differences[["difference", "ci_low", "ci_high", "sd"]] == 0).all(axis=None)
+
+    def test_equal_seeds_are_as_one(self):
+        one, two = self.evaluate([self.half], [self.whole]), self.evaluate([self.half] * 2, [self.whole] * 2)
+        for single, double in zip(one, two, strict=True):
+            pd.testing.assert_frame_equal(double.assign(seeds=1, sd=np.nan), single)
+            assert (double["sd"] == 0).all()
+
+    def test_detections_of_every_seed_are_checked(self):
+        with pytest.raises(DatasetError, match="single-frame detections: 000009_mpii_test, frame 0"):
+            self.evaluate([self.half, detections([*VIDEOS, make_video(9)])], [self.whole] * 2)
 
 
 class TestErrors:

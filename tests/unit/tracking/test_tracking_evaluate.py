@@ -79,7 +79,7 @@ def evaluate(single_frame, dimofs=None, videos=VIDEOS, rules=POSEVAL, neck="head
     ways = [*zip(single_frame["linker"], single_frame["operating_point"], strict=True)]
     return tuple(
         table[[way in ways for way in zip(table["linker"], table["operating_point"], strict=True)]]
-        for table in evaluate_tracking(videos, single_frame, dimofs, POINTS, neck, "joint", PAPER, 0, rules)
+        for table in evaluate_tracking(videos, [single_frame], [dimofs], POINTS, neck, "joint", PAPER, 0, rules)
     )
 
 
@@ -105,7 +105,8 @@ def test_rows_of_both_tables():
     assert len(differences) == 4 * (len(METRICS) + 1) * 8
     assert {*differences["metric"]} - {*table["metric"]} == {"mota_less_ap"}
     assert [*table.columns] == [
-        "method", "linker", "operating_point", "metric", "joint", "value", "ci_low", "ci_high", "n_frames", "n_videos"
+        "method", "linker", "operating_point", "metric", "joint", "value", "ci_low", "ci_high", "n_frames", "n_videos",
+        "seeds", "sd",
     ]  # fmt: skip
     assert not table.duplicated(["method", "linker", "operating_point", "metric", "joint"]).any()
     assert [*dict.fromkeys(table["joint"])] == [*POSE_COLUMNS]
@@ -210,6 +211,21 @@ def test_the_neck_may_be_the_middle_of_the_shoulders():
     table, _ = evaluate(linked(detections()), neck="shoulders")
     assert value(table, "recall", "shou") == pytest.approx(100)
     assert value(table, "recall", "head") == pytest.approx(200 / 3)
+
+
+def test_seeds():
+    """Each seed of DiMoFs gains on its own single frame; intervals draw both sides of a seed together."""
+    found = [linked(detections(drop=lambda row, first=first: row["frame"] < first)) for first in (0, 4)]
+    tables = evaluate_tracking(VIDEOS, found, found, POINTS, "head_bottom", "joint", PAPER, 0)
+    table, differences = (
+        part.query("linker == 'detect_and_track' and operating_point == 'filtered'") for part in tables
+    )
+    row = table.query("method == 'dimofs' and metric == 'ap' and joint == 'mean'").iloc[0]
+    # of the 5 counted frames 3 are there from frame 4 on
+    assert row[["value", "seeds", "sd"]].tolist() == [pytest.approx(80), 2, pytest.approx(40 / 2**0.5)]
+    assert (row["ci_low"], row["ci_high"]) == (pytest.approx(60), pytest.approx(100))
+    gains = differences[["difference", "ci_low", "ci_high", "sd"]]
+    assert (gains == 0).all(axis=None)
 
 
 class TestRules:
