@@ -2,8 +2,8 @@
 
 INPUTS: data/datasets/posetrack18.csv, data/pairs/posetrack18_val.parquet and
 results/pretrain/{single_frame,dimofs}{run}.safetensors.
-OUTPUTS: results/pose/{single_frame,dimofs}{run}.parquet, one row a detected person; results/pose/average_precision.csv and
-differences.csv, the numbers behind Table 1 and Figure 6.
+OUTPUTS: results/pose/{single_frame,dimofs}{run}.parquet, one row a detected person; results/pose/average_precision.csv
+and differences.csv, the numbers behind Table 1 and Figure 6.
 """
 
 

@@ -1,7 +1,7 @@
 """The pose networks: still-image initialisation, then from the same weights the single-frame baseline and DiMoFs (§3).
 
 INPUTS: data/datasets/{stills,posetrack18}.csv and data/pairs/{stills_train,posetrack18_train,posetrack18_val}.parquet.
-OUTPUTS: results/pretrain/{still,single_frame,dimofs}{run}.safetensors, the checkpoints, and .csv, their training curves.
+OUTPUTS: results/pretrain/{still,single_frame,dimofs}{run}.safetensors, the checkpoints, and .csv, their curves.
 A training that was stopped goes on from its resume point in .resume/.
 """
 
