@@ -5,6 +5,7 @@ logs/benchmarks/, and brings the README's count of verdicts up to date. Run it r
 that made the results.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -48,6 +49,24 @@ def with_verdicts(readme: str, claims: pd.DataFrame) -> str:
     return re.sub(f"(?<={begin}).*(?={end})", lambda _: verdicts(claims), readme, flags=re.DOTALL)
 
 
+def minutes(seconds: float) -> str:
+    """Write a time as minutes and seconds."""
+    return f"{round(seconds) // 60} min {round(seconds) % 60} s"
+
+
+def spans(benchmarks: Path) -> tuple[float, float]:
+    """Seconds from the start of the first job to Table 3, and from there to the end of the last one.
+
+    A benchmark file is written when its job ends, so this holds for jobs that ran in one go, Table 3 first.
+    """
+    records = {
+        path: json.loads(path.read_text(encoding="utf-8").splitlines()[-1]) for path in benchmarks.rglob("*.jsonl")
+    }
+    start = min(path.stat().st_mtime - float(record["s"]) for path, record in records.items())
+    table3 = (benchmarks / "paper/table3.jsonl").stat().st_mtime
+    return table3 - start, max(path.stat().st_mtime for path in records) - table3
+
+
 def main() -> None:
     """Copy tables, figures and the page, and write docs/reference/README.md and the count of verdicts in README.md."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -56,6 +75,8 @@ def main() -> None:
     for name in FIGURES:
         shutil.copyfile(ROOT / f"results/{name}.png", OUT / f"{name}.png")
     shutil.copyfile(ROOT / "results/report.html", OUT / "report.html")
+    shutil.copyfile(ROOT / "results/clusters/clusters.png", OUT / "clusters.png")
+    to_table3, rest = map(minutes, spans(ROOT / "logs/benchmarks"))
     times = job_times(ROOT / "logs/benchmarks")
     times = times.rename(columns={"wall": "wall s", "processor": "processor s", "memory": "peak MB"})
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -84,7 +105,10 @@ def main() -> None:
         ),
         "Every δ and the paired differences: [motion.csv](motion.csv). The paper has no such numbers.",
         *(f"![{name}]({name}.png)" for name in FIGURES),
+        "Members nearest to the centres of a dozen clusters of the rendered dives, by pose and DiMoFs:",
+        "![clusters](clusters.png)",
         "## Times",
+        f"From the first job to Table 3: **{to_table3}**. Everything else: **{rest}** more.",
         "Wall and processor seconds and peak memory of every job, as Snakemake measured them; jobs ran side by side.",
         markdown(times),
     ]

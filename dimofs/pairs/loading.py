@@ -1,7 +1,6 @@
 """From pairs to tensors: reading, resizing and augmentation, identical for Frame A and Frame B (A10)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -210,18 +209,9 @@ class PairLoader:
         self._seed = seed
 
     def batches(self, batch_size: int, first: int, last: int) -> Iterator[Batch]:
-        """Give the batches of steps `first`, …, `last` − 1; each is loaded while the one before it is in use."""
-
-        def load(step: int) -> Batch:
-            return self.batch([self._sampler.draw(step * batch_size + slot) for slot in range(batch_size)])
-
-        with ThreadPoolExecutor(max_workers=1) as loader:
-            coming = loader.submit(load, first)
-            for following in range(first + 1, last + 1):
-                batch = coming.result()
-                if following < last:
-                    coming = loader.submit(load, following)
-                yield batch
+        """Give the batches of steps `first`, …, `last` − 1."""
+        for step in range(first, last):
+            yield self.batch([self._sampler.draw(step * batch_size + slot) for slot in range(batch_size)])
 
     def batch(self, draws: Sequence[Draw]) -> Batch:
         """Load one batch: all frames of a draw under the same random change."""
