@@ -1,3 +1,5 @@
+import os
+
 """Files that are made from others: dvc.yaml, the schema, the conda environment, the lock file."""
 
 import difflib
@@ -76,3 +78,13 @@ def test_lock_pins_every_requirement_with_hashes_and_names_no_host() -> None:
     }
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(pinned[requirement.name]), requirement
+
+
+def test_the_times_of_a_run_come_from_the_ends_and_lengths_of_its_jobs(tmp_path: Path) -> None:
+    for job, end, seconds in (("datasets/jhmdb", 1100, 60), ("paper/table3", 2000, 1), ("paper/claims", 2250, 5)):
+        path = tmp_path / f"{job}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'{{"s": 9999}}\n{{"s": {seconds}}}\n', encoding="utf-8")
+        os.utime(path, (end, end))
+    assert reference.spans(tmp_path) == (960, 250)
+    assert reference.minutes(1523.6) == "25 min 24 s"
