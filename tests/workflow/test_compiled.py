@@ -1,8 +1,7 @@
-import os
-
 """Files that are made from others: dvc.yaml, the schema, the conda environment, the lock file."""
 
 import difflib
+import os
 import re
 import tomllib
 from pathlib import Path
