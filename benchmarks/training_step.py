@@ -1,4 +1,5 @@
-"""One optimiser step of DiMoFs beside one of the single-frame detector, on the same frames (default size, CPU).
+"""One optimiser step of DiMoFs beside one of the single-frame detector, on the same frames, as the loop takes it
+(default size, CPU, mixed precision where the processor has it).
 
 The two take turns, so that a noisy machine hits both alike. Run: python benchmarks/training_step.py
 """
@@ -19,7 +20,7 @@ from dimofs.pairs.index import pair_index
 from dimofs.pairs.loading import Batch, PairLoader, pose_target, second_frame
 from dimofs.pairs.sampling import PairSampler
 from dimofs.pose.pretrain import batch_losses, build_detector
-from dimofs.training.loop import build_optimizer
+from dimofs.training.loop import build_optimizer, computes_bfloat16
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,7 +55,8 @@ def main() -> None:
         for name, seen in (("single_frame", alone), ("dimofs", batch)):
             torch.manual_seed(step)
             start = time.perf_counter()
-            loss = torch.stack(list(batch_losses(networks[name])(seen).values())).sum()
+            with torch.autocast("cpu", torch.bfloat16, enabled=computes_bfloat16(torch.device("cpu"))):
+                loss = torch.stack(list(batch_losses(networks[name])(seen).values())).sum()
             optimizers[name].zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(networks[name].parameters(), config.pretrain.pose.clip_norm)
