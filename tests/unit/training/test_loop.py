@@ -17,7 +17,7 @@ from dimofs.config import Training
 from dimofs.pairs.loading import Batch
 from dimofs.pairs.sampling import Draw
 from dimofs.training.checkpoint import load_checkpoint
-from dimofs.training.loop import Run, TrainingError, learning_rate, train
+from dimofs.training.loop import Run, TrainingError, computes_bfloat16, learning_rate, train
 
 TRAINING = Training(
     steps=30, batch_size=4, optimizer="adamw", learning_rate=0.01, weight_decay=1e-4, warmup_steps=5, schedule="cosine",
@@ -170,3 +170,19 @@ def test_rates_follow_the_schedule():
     assert [learning_rate(steps, step) for step in (0, 14, 15, 23, 24)] == pytest.approx(
         [0.01, 0.01, 0.001, 0.001, 0.0001]
     )
+
+
+@pytest.mark.parametrize(
+    ("device", "able", "mixed"),
+    [
+        ("cuda", {}, True),
+        ("cpu", {}, False),
+        ("cpu", {"avx512_bf16": False, "avx512_f": True}, False),
+        ("cpu", {"avx512_bf16": True}, True),
+        ("cpu", {"bf16": True}, True),
+        ("meta", {"avx512_bf16": True}, False),
+    ],
+)
+def test_precision_is_mixed_where_the_device_computes_bfloat16(device, able, mixed, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert computes_bfloat16(torch.device(device)) is mixed
