@@ -35,6 +35,9 @@ from dimofs.video.analyse import (
 from dimofs.video.outputs import Part, join
 from dimofs.video.read import Footage, open_footage
 
+#: The folder in OUT that keeps the parts; a name that nobody else uses, for it is removed at the end.
+_WORK = ".dimofs-video"
+
 #: Frames of a part: what an interruption costs at most.
 PART = 64 * BATCH
 
@@ -71,7 +74,7 @@ def run(
     model = resized(model, size)
     footage = open_footage(source)
     expected = footage.expected()
-    work = out / ".resume"
+    work = out / _WORK
     parts = _begin(work, footage, _job(footage, checkpoint, deltas, score, size, dense))
     tracker = _tracker(parts)
     done = sum(map(_frames, parts))
@@ -89,7 +92,8 @@ def run(
                 for frame in frames:
                     part.add(frame)
             parts.append(unfinished.rename(work / f"{number:06d}"))
-    shutil.rmtree(out / "dense", ignore_errors=True)
+    for stale in (out / "dense").glob("[0-9]" * 6 + ".npz"):
+        stale.unlink()
     join(parts, footage.name, out)
     summary = Summary(sum(map(_frames, parts)), tracker.started, footage.damaged)
     shutil.rmtree(work)

@@ -116,6 +116,15 @@ class TestFiles:
         assert_same(tmp_path, out)
         assert not (tmp_path / "dense").exists()
 
+    def test_what_was_in_the_folder_before_stays(self, clip, checkpoint, tmp_path):
+        others = [tmp_path / name for name in ("notes.txt", "dense/mine.npz", ".resume/pose/x.safetensors")]
+        for path in [*others, tmp_path / "dense/000999.npz"]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("mine")
+        run(clip, checkpoint, tmp_path, deltas=(1,), score=0.0)
+        assert all(path.read_text() == "mine" for path in others)
+        assert not (tmp_path / "dense/000999.npz").exists()  # of an earlier, longer run
+
 
 class TestInterruption:
     @pytest.fixture
@@ -166,13 +175,13 @@ class TestInterruption:
 
     @pytest.mark.parametrize("content", [b"", b"{", b"[]"])
     def test_what_was_left_damaged_is_not_used(self, interrupted, added, clip, checkpoint, content):
-        (interrupted / ".resume/job.json").write_bytes(content)
+        (interrupted / ".dimofs-video/job.json").write_bytes(content)
         run(clip, checkpoint, interrupted, deltas=DELTAS, score=0.0)
         assert added == list(range(23))
 
     @pytest.mark.parametrize("table", ["frames", "people", "features"])
     def test_a_part_that_cannot_be_read_is_made_again(self, interrupted, added, out, clip, checkpoint, table):
-        (interrupted / f".resume/000000/{table}.parquet").write_bytes(b"")
+        (interrupted / f".dimofs-video/000000/{table}.parquet").write_bytes(b"")
         run(clip, checkpoint, interrupted, deltas=DELTAS, score=0.0)
         assert added == list(range(23))
         assert_same(interrupted, out)
