@@ -94,12 +94,11 @@ def datasets_unpack(
     from dimofs.datasets.counts import check_counts
     from dimofs.datasets.manifest import write_manifest
 
-    config_values = load_config(config)
-    settings = config_values.datasets
+    settings = load_config(config)
     root = manifest.with_suffix("")
-    official = f"diving48_{config_values.pairs.diving48_labels.lower()}" if name == "diving48" else name
-    assemble(official, read_archives(sheet), archives, root, official in settings.accept_terms)
-    for line in check_counts(root, official, settings.accept_partial).lines:
+    official = f"diving48_{settings.pairs.diving48_labels.lower()}" if name == "diving48" else name
+    assemble(official, read_archives(sheet), archives, root, official in settings.datasets.accept_terms)
+    for line in check_counts(root, official, settings.datasets.accept_partial).lines:
         typer.echo(line)
     write_manifest(root, manifest)
 
@@ -416,7 +415,8 @@ def actions_train(
 
     settings = load_config(config)
     plan = find_training(read_columns(ablations), training)
-    keys = ("training", "augmentation", "mlp_features", "scale_offsets_by_stride", "inflated_frames", "flow")
+    keys = ("training", "train_detector", "augmentation", "mlp_features")
+    keys += ("scale_offsets_by_stride", "inflated_frames", "flow")
     decisive = {"plan": asdict(plan), **{key: getattr(settings.actions, key) for key in keys}}
     torch.manual_seed(seed)
     train_localizer(
@@ -765,11 +765,6 @@ def report(
     write_report(results, config, benchmarks, dataset, *_data(config), out)
 
 
-def _data(config: Path) -> tuple[str, str]:
-    """Say what poses and actions are measured on."""
-    return DATA[load_config(config).datasets.source]
-
-
 @app.command("video")
 def own_video(
     source: Annotated[str, typer.Argument(help="video file or address, folder of images, or a camera's number")],
@@ -795,6 +790,11 @@ def own_video(
     typer.echo(f"{out}: {summary.frames} frames, {summary.tracks} tracks{damaged}")
 
 
+def _data(config: Path) -> tuple[str, str]:
+    """Say what poses and actions are measured on."""
+    return DATA[load_config(config).datasets.source]
+
+
 def _detections(
     settings: Config, folder: Path, trainings: Iterable[str], end: str = ""
 ) -> "dict[str, list[pd.DataFrame]]":
@@ -814,14 +814,14 @@ def _of_seeds(settings: Config, first: Path) -> list[Path]:
 
 def _read(name: str, settings: Config, manifest: Path) -> "list[Video]":
     """Read a data set in its official layout."""
-    from dimofs.datasets.diving48 import as_video, read_diving48
+    from dimofs.datasets.diving48 import as_video
     from dimofs.datasets.jhmdb import read_jhmdb
     from dimofs.datasets.manifest import dataset_root
     from dimofs.datasets.posetrack import read_posetrack18
 
-    root = dataset_root(manifest)
     if name == "diving48":
-        return [as_video(dive) for dive in read_diving48(root, settings.pairs.diving48_labels)]
+        return [as_video(dive) for dive in _read_dives(settings, manifest)]
+    root = dataset_root(manifest)
     return read_jhmdb(root, settings.pairs.jhmdb_split) if name == "jhmdb" else read_posetrack18(root)
 
 
