@@ -415,8 +415,10 @@ def actions_train(
 
     settings = load_config(config)
     plan = find_training(read_columns(ablations), training)
-    keys = ("training", "train_detector", "augmentation", "mlp_features")
-    keys += ("scale_offsets_by_stride", "inflated_frames", "flow")
+    keys = (
+        "training", "train_detector", "augmentation", "mlp_features",
+        "scale_offsets_by_stride", "inflated_frames", "flow",
+    )  # fmt: skip
     decisive = {"plan": asdict(plan), **{key: getattr(settings.actions, key) for key in keys}}
     torch.manual_seed(seed)
     train_localizer(

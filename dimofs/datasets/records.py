@@ -22,6 +22,10 @@ POSETRACK_JOINTS = (
     "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
 )  # fmt: skip
 
+#: The slots of the 15 PoseTrack joints that are labelled (A20), and so learned: all but the ears.
+LABELLED_SLOTS = [slot for slot, name in enumerate(POSETRACK_JOINTS) if not name.endswith("_ear")]
+LABELLED_JOINTS = tuple(POSETRACK_JOINTS[slot] for slot in LABELLED_SLOTS)
+
 #: The 15 joints of JHMDB, in file order: right before left, opposite to PoseTrack18.
 JHMDB_JOINTS = (
     "neck", "belly", "face", "right_shoulder", "left_shoulder", "right_hip", "left_hip",

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dimofs.config import Paper
+from dimofs.datasets.synthetic.body import BODY
 from dimofs.metrics import Floats
-from dimofs.motion.measure import BODY
 from dimofs.statistics import percentile_interval, resample_weights
 
 #: Columns of the table: `against` names what a difference or a correlation is with.

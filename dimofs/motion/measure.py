@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from dimofs.config import Model
 from dimofs.datasets.records import Array, DatasetError, Video
-from dimofs.datasets.synthetic.body import PARTS
+from dimofs.datasets.synthetic.body import BODY, BODY_INDEX, PARTS
 from dimofs.datasets.synthetic.sidecar import Sidecar, load_sidecar, person_flow, thing_flow
 from dimofs.flow import dense_inverse_search, farneback
 from dimofs.metrics import Floats
@@ -29,14 +29,6 @@ from dimofs.training.loop import device
 
 #: Sums of one pair, by name: numbers, or an array where every channel is counted for itself.
 Sums = dict[str, float | Floats]
-
-#: The parts of the body that channels may follow; small ones count with the part that they are on.
-BODY = (
-    "head", "trunk", "left_upper_arm", "right_upper_arm", "left_forearm", "right_forearm", "left_hand", "right_hand",
-    "left_thigh", "right_thigh", "left_shin", "right_shin", "left_foot", "right_foot",
-)  # fmt: skip
-_BODY_OF = {"pelvis": "trunk", "chest": "trunk", "neck": "head", "nose": "head", "ponytail": "head"}
-_BODY_INDEX = np.array([BODY.index(_BODY_OF.get(part, part)) for part in PARTS])
 
 #: People and things are compared where they move by about as many pixels: within an octave, from one pixel on.
 _OCTAVES = np.array([1, 2, 4, 8, 16, 32, np.inf])
@@ -221,7 +213,7 @@ def channel_sums(channels: Array, stride: float, exact: Array, parts: NDArray[np
     rows, columns = rows[rows < parts.shape[0]], columns[columns < parts.shape[1]]
     seen, flow = parts[np.ix_(rows, columns)], exact[np.ix_(rows, columns)]
     y, x = np.nonzero(seen)
-    part = _BODY_INDEX[(seen[y, x].astype(np.intp) - 1) % len(PARTS)]
+    part = BODY_INDEX[(seen[y, x].astype(np.intp) - 1) % len(PARTS)]
     here, truth = channels[:, y, x].astype(np.float64), flow[y, x].astype(np.float64)
     member = (part[:, None] == np.arange(len(BODY))).astype(np.float64)
     return {

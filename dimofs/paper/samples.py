@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dimofs.datasets.contact_sheet import draw_skeleton
-from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError, Video
+from dimofs.datasets.records import LABELLED_SLOTS, POSETRACK_JOINTS, DatasetError, Video
 
 _SIDE = 360  # pixels of a picture's longer side
 _SCORE = 0.5  # people with a lower score are not drawn
-_SHOWN = np.array(["ear" not in name for name in POSETRACK_JOINTS])  # ears are never labelled, so never learned
+_SHOWN = np.isin(np.arange(len(POSETRACK_JOINTS)), LABELLED_SLOTS)
 
 
 @dataclass(frozen=True)

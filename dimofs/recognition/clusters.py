@@ -13,7 +13,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from threadpoolctl import threadpool_limits
 
 from dimofs.config import Clusters
-from dimofs.recognition.features import NAMES
+from dimofs.datasets.records import LABELLED_JOINTS
 
 Array = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "pose_dimofs": ("pose", "dimofs"),
 }
 
-_JOINT = {name: index for index, name in enumerate(NAMES)}
+_JOINT = {name: index for index, name in enumerate(LABELLED_JOINTS)}
 _SHOULDERS = [_JOINT["left_shoulder"], _JOINT["right_shoulder"]]
 _HIPS = [_JOINT["left_hip"], _JOINT["right_hip"]]
 _TINY = 1e-6
@@ -41,7 +41,7 @@ def normalised(features: pd.DataFrame, normalisation: Literal["box", "hip_torso"
     box: joints (x − x1) / w, (y − y1) / h; displacements over √(w·h). hip_torso: joints from the middle of the hips,
     over twice the largest distance of a shoulder to a hip, displacements over the same. raw: pixels of the file.
     """
-    joints = column(features, "joints").reshape(-1, len(NAMES), 2)
+    joints = column(features, "joints").reshape(-1, len(LABELLED_JOINTS), 2)
     if normalisation == "box":
         box = column(features, "box")
         sides = np.maximum(box[:, 2:] - box[:, :2], 1)
@@ -91,7 +91,7 @@ def points(train: pd.DataFrame, test: pd.DataFrame, kind: str, clusters: Cluster
     parts: tuple[list[Array], list[Array]] = ([], [])
     for name in KINDS[kind]:
         width = blocks[0][name].shape[1]
-        of_joints = width // len(NAMES) if name == "dimofs" and width % len(NAMES) == 0 else None
+        of_joints = width // len(LABELLED_JOINTS) if name == "dimofs" and width % len(LABELLED_JOINTS) == 0 else None
         balance = Balance.of(blocks[0][name], of_joints)
         for rows, block in zip(parts, blocks, strict=True):
             rows.append(balance.apply(block[name].reshape(-1, width)))

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from dimofs.config import Features, Model
 from dimofs.datasets.diving48 import Dive, read_frames
-from dimofs.datasets.records import POSETRACK_JOINTS
+from dimofs.datasets.records import LABELLED_SLOTS
 from dimofs.io import write_parquet
 from dimofs.model.fields import joint_features, motion_fields
 from dimofs.model.pose_detector import PoseDetector
@@ -34,10 +34,6 @@ from dimofs.training.loop import as_input, device, source_digest
 Array = NDArray[np.float32]
 Image = NDArray[np.uint8]
 Pair = tuple[int, int]
-
-#: The joints of a feature: the slots of the keypoint head without the ears, which are never labelled (A20).
-SLOTS = [slot for slot, name in enumerate(POSETRACK_JOINTS) if not name.endswith("ear")]
-NAMES = tuple(POSETRACK_JOINTS[slot] for slot in SLOTS)
 
 #: Columns of a table of features: one row a person in Frame A of a pair.
 COLUMNS = ("video", "frame", "delta", "person", "score", "box", "joints", "joint_scores", "dimofs", "flow")
@@ -127,9 +123,11 @@ def _chunks(dive: Dive, model: Model, size: int) -> Iterator[tuple[int, list[Ima
 
 def _people(found: dict[str, Tensor], offsets: list[Tensor]) -> People:
     """The people of one frame with their DiMoFs, in pixels of the network; no flow yet."""
-    joints = found["keypoints"][:, SLOTS, :2]
-    read = joint_features(motion_fields(offsets), joints.reshape(1, -1, 2))[0].unflatten(0, (len(joints), len(SLOTS)))
-    logits = found["keypoints_scores"][:, SLOTS]
+    joints = found["keypoints"][:, LABELLED_SLOTS, :2]
+    read = joint_features(motion_fields(offsets), joints.reshape(1, -1, 2))[0].unflatten(
+        0, (len(joints), len(LABELLED_SLOTS))
+    )
+    logits = found["keypoints_scores"][:, LABELLED_SLOTS]
     parts = (found["scores"], found["boxes"], joints, logits, read, torch.zeros_like(joints))
     return People(*(part.float().cpu().numpy() for part in parts))
 
@@ -143,7 +141,7 @@ def _in_file(people: People, flow: Array, scale: float) -> People:
     return People(
         people.scores,
         people.boxes / scale,
-        (people.joints + 0.5) / scale - 0.5,
+        people.joints / scale,
         people.joint_scores,
         people.dimofs / scale,
         np.asarray(moved, np.float32) / scale,

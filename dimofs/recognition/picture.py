@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from dimofs.datasets.contact_sheet import Picture, draw_skeleton
+from dimofs.datasets.records import LABELLED_JOINTS
 from dimofs.io import replacing
 from dimofs.recognition.clusters import column
-from dimofs.recognition.features import NAMES
 
 _SHOWN = 12  # clusters
 _MEMBERS = 8  # of each, of as many videos
@@ -37,7 +37,7 @@ def _row(members: pd.DataFrame, features: pd.DataFrame, cluster: int) -> Picture
     nearest = members.sort_values("distance", kind="stable").drop_duplicates("video").index[:_MEMBERS]
     row = np.full((_CELL, _MEMBERS * _CELL, 3), 255, np.uint8)
     shown = features.iloc[nearest]
-    joints, flow = (column(shown, name).reshape(-1, len(NAMES), 2) for name in ("joints", "flow"))
+    joints, flow = (column(shown, name).reshape(-1, len(LABELLED_JOINTS), 2) for name in ("joints", "flow"))
     for place, (pose, motion) in enumerate(zip(joints, flow, strict=True)):
         _draw(row[:, place * _CELL : (place + 1) * _CELL], pose, motion)
     note = f"cluster {cluster}: {len(members)} people of {members['video'].nunique()} dives"
@@ -54,4 +54,4 @@ def _draw(view: Picture, pose: np.ndarray, motion: np.ndarray) -> None:
     for start, step in zip((placed + 0.5) * scale, motion * scale, strict=True):
         first, last = (tuple(np.round(point).astype(int).tolist()) for point in (start, start + step))
         cv2.line(view, first, last, _ARROW, 1, cv2.LINE_AA)
-    draw_skeleton(view, placed.astype(np.float32), np.ones(len(NAMES), bool), NAMES, scale)
+    draw_skeleton(view, placed.astype(np.float32), np.ones(len(LABELLED_JOINTS), bool), LABELLED_JOINTS, scale)

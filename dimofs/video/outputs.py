@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dimofs.datasets.records import POSETRACK_JOINTS
+from dimofs.datasets.records import LABELLED_JOINTS, LABELLED_SLOTS, POSETRACK_JOINTS
 from dimofs.io import replacing, write_parquet
 from dimofs.metrics import exported_scores
 from dimofs.pairs.loading import Image
@@ -37,7 +37,6 @@ FEATURE_COLUMNS = {
     "joint": pa.string(), "x": pa.float32(), "y": pa.float32(), "joint_score": pa.float32(),
 }  # fmt: skip
 
-_SLOTS = [slot for slot, name in enumerate(POSETRACK_JOINTS) if not name.endswith("_ear")]
 _ROWS = 2048  # of features held in memory
 _TICKS = 90_000  # of the overlay's clock a second
 _PARQUET: dict[str, Any] = {"compression": "zstd", "use_dictionary": ["joint"]}  # no two features are the same
@@ -98,7 +97,7 @@ class FeatureTable:
 
     def add(self, frame: AnalysedFrame) -> None:
         """Add the rows of a frame."""
-        joints = len(_SLOTS)
+        joints = len(LABELLED_SLOTS)
         for person in frame.people:
             for delta, features in person.features.items():
                 columns: dict[str, Any] = {
@@ -107,11 +106,11 @@ class FeatureTable:
                     "delta": [delta] * joints,
                     "frame_b": [frame.frames_b[delta]] * joints,
                     "track": [person.track] * joints,
-                    "joint": [POSETRACK_JOINTS[slot] for slot in _SLOTS],
-                    "x": person.joints[_SLOTS, 0],
-                    "y": person.joints[_SLOTS, 1],
-                    "joint_score": person.joint_scores[_SLOTS],
-                    "features": pa.FixedSizeListArray.from_arrays(features[_SLOTS].reshape(-1), features.shape[1]),
+                    "joint": LABELLED_JOINTS,
+                    "x": person.joints[LABELLED_SLOTS, 0],
+                    "y": person.joints[LABELLED_SLOTS, 1],
+                    "joint_score": person.joint_scores[LABELLED_SLOTS],
+                    "features": pa.FixedSizeListArray.from_arrays(features[LABELLED_SLOTS].ravel(), features.shape[1]),
                 }
                 self._held.append(pa.table(columns, schema=self._schema))
         if sum(map(len, self._held)) >= _ROWS:

@@ -151,3 +151,13 @@ def test_a_wrong_import_is_found(tmp_path: Path, file: str, line: str, complaint
 def test_a_foreign_package_is_found_through_others() -> None:
     imports = {"p": set(), "p.q": {"torch.nn"}, "p.a": {"p.b.c"}, "p.b": {"p.q"}, "p.b.c": set(), "p.d": {"numpy"}}
     assert users_of(imports, "torch") == ["p.a", "p.b", "p.b.c", "p.q"]
+
+
+def test_networks_load_without_the_compiler() -> None:
+    """It would more than double the time that a verb with a network needs to start, yet it is there when asked for."""
+    program = (
+        "import sys; import dimofs.model.heads; roi_align = sys.modules['torchvision.ops.roi_align'];"
+        "assert 'torch._dynamo' not in sys.modules; assert roi_align.is_compile_supported('cpu') in (True, False);"
+        "import torch._dynamo.utils; assert torch._dynamo.utils.is_compile_supported('cpu') in (True, False)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -21,6 +21,14 @@ PARTS = (
     "left_shin", "right_shin", "left_foot", "right_foot",
 )  # fmt: skip
 
+#: The parts of the body whose motion is told apart; small solids count with the part that they are on.
+BODY = (
+    "head", "trunk", "left_upper_arm", "right_upper_arm", "left_forearm", "right_forearm", "left_hand", "right_hand",
+    "left_thigh", "right_thigh", "left_shin", "right_shin", "left_foot", "right_foot",
+)  # fmt: skip
+_BODY_OF = {"pelvis": "trunk", "chest": "trunk", "neck": "head", "nose": "head", "ponytail": "head"}
+BODY_INDEX = np.array([BODY.index(_BODY_OF.get(part, part)) for part in PARTS])
+
 #: Parts that may lie over a joint without hiding it: those that the joint is a point of. The own body never hides the
 #: neck, the shoulders and the hips: an annotator knows where they are behind an arm or on the far side.
 _JOINT_PARTS: dict[str, tuple[str, ...]] = {

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from dimofs.config import Clusters
+from dimofs.datasets.records import LABELLED_JOINTS
 from dimofs.recognition.clusters import KINDS, Balance, cluster, cluster_ids, describe, normalised, points
-from dimofs.recognition.features import NAMES
 from dimofs.recognition.picture import draw_clusters
 
 SETTINGS = Clusters(clusters=4, normalisation="box", l2=False, iterations=20, restarts=2, seeds=3, threads=1)
@@ -78,7 +78,9 @@ def test_box_poses_lie_between_0_and_1_and_raw_ones_are_pixels() -> None:
 def test_hip_torso_is_centred_at_the_hips_and_in_units_of_two_torsos() -> None:
     table = features(5)
     pose = normalised(table, "hip_torso")["pose"].reshape(5, 15, 2)
-    hips, shoulders = ([NAMES.index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("hip", "shoulder"))
+    hips, shoulders = (
+        [LABELLED_JOINTS.index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("hip", "shoulder")
+    )
     np.testing.assert_allclose(pose[:, hips].mean(1), 0, atol=1e-5)
     torsos = np.linalg.norm(pose[:, shoulders][:, :, None] - pose[:, hips][:, None], axis=-1)
     np.testing.assert_allclose(torsos.max((1, 2)), 0.5, atol=1e-5)

@@ -18,7 +18,6 @@ from dimofs.pairs.index import pair_index
 from dimofs.recognition import features as module
 from dimofs.recognition.features import (
     COLUMNS,
-    NAMES,
     Projection,
     extract,
     fit_projection,
@@ -130,15 +129,14 @@ def test_every_pair_is_observed_once_from_its_own_frames(network: PoseDetector, 
 def test_flow_is_read_at_the_joints_in_pixels_of_the_file(network: PoseDetector, dives: list[Dive]) -> None:
     double = MODEL.model_copy(update={"image_size": 128, "image_max_size": 128})
     with torch.inference_mode():
-        for (_, people), scale in (
-            (next(observe(network, dives[0], [(0, 5)], MODEL, SETTINGS, shift)), 1),
-            (next(observe(network, dives[0], [(0, 5)], double, SETTINGS, shift)), 2),
+        for _, people in (
+            next(observe(network, dives[0], [(0, 5)], MODEL, SETTINGS, shift)),
+            next(observe(network, dives[0], [(0, 5)], double, SETTINGS, shift)),
         ):
-            assert people.joints.shape[1:] == (len(NAMES), 2) == (15, 2)
+            assert people.joints.shape[1:] == (15, 2)
             inside = (people.joints > 1).all(-1) & (people.joints < 62).all(-1)
             # `shift` says the network's own coordinates: those of the file, zoomed about the corner of the frame.
-            network_pixels = (people.joints + 0.5) * scale - 0.5
-            np.testing.assert_allclose(people.flow[inside], network_pixels[inside] / scale, atol=0.05)
+            np.testing.assert_allclose(people.flow[inside], people.joints[inside], atol=0.05)
             assert inside.any()
 
 
