@@ -19,6 +19,7 @@ from dimofs.config import Config, ConfigError, Section, load_config
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dimofs.datasets.corpus import Action
     from dimofs.datasets.diving48 import Dive
     from dimofs.datasets.records import Video
     from dimofs.training.loop import Run
@@ -37,6 +38,7 @@ motion_app = typer.Typer(no_args_is_help=True, help="Chapter motion (§4): what 
 actions_app = typer.Typer(no_args_is_help=True, help="Chapter actions (§6.2): the localiser of §5.1 and its ablations.")
 features_app = typer.Typer(no_args_is_help=True, help="Chapter features (§5.2): joints and DiMoFs of people in dives.")
 clusters_app = typer.Typer(no_args_is_help=True, help="Chapter clusters (§5.2): k-means over the features.")
+recognition_app = typer.Typer(no_args_is_help=True, help="Chapter recognition (§5.2, §6.3): which dive it is.")
 paper_app = typer.Typer(no_args_is_help=True, help="Chapter paper: tables and figures.")
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(pose_app, name="pose")
@@ -45,6 +47,7 @@ app.add_typer(motion_app, name="motion")
 app.add_typer(actions_app, name="actions")
 app.add_typer(features_app, name="features")
 app.add_typer(clusters_app, name="clusters")
+app.add_typer(recognition_app, name="recognition")
 app.add_typer(paper_app, name="paper")
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="the scenario's config.yaml")]
@@ -55,6 +58,7 @@ Out = Annotated[Path, typer.Option(help="file to write")]
 Table = Annotated[Path, typer.Option(help="table of an earlier chapter")]
 FirstTable = Annotated[Path, typer.Option(help="table of the first seed; those of other seeds lie beside it")]
 Seed = Annotated[int, typer.Option(min=0, help="seed of the training: its new weights, its batches, its steps")]
+Predictions = Annotated[Path, typer.Option(help="scores of dives (Parquet)")]
 Checkpoint = Annotated[Path, typer.Option(help="weights (safetensors)")]
 ReadOut = Annotated[Path, typer.Option(help="linear read-out of dimofs motion fit (safetensors)")]
 
@@ -72,7 +76,7 @@ def datasets_render(
     manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
     workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
 ) -> None:
-    """Render an embedded data set (posetrack18, stills, jhmdb or diving48) in its official layout."""
+    """Render an embedded data set (posetrack18, stills, jhmdb, diving48 in their official layouts; corpus)."""
     from dimofs.datasets.manifest import write_manifest
     from dimofs.datasets.synthetic.write import render
 
@@ -630,6 +634,101 @@ def clusters_draw(ids: Table, features: Table, out: Out) -> None:
     from dimofs.recognition.picture import draw_clusters
 
     draw_clusters(pd.read_parquet(ids), pd.read_parquet(features), out)
+
+
+@recognition_app.command("train-rival")
+def recognition_train_rival(
+    name: Annotated[str, typer.Argument(help="a network of others, or <network>_corpus: its pre-training")],
+    config: ConfigFile,
+    dataset: Annotated[Path, typer.Option(help="manifest of the dives, or of the corpus of actions")],
+    seed: Seed,
+    out: Out,
+    curve: Out,
+    resume: Annotated[Path, typer.Option(help="resume point, removed at the end")],
+    init: Annotated[Path | None, typer.Argument(help="checkpoint to start from")] = None,
+) -> None:
+    """Train a network of others: on the corpus of actions, on the training dives, or on those but the hold-out."""
+    from dimofs.datasets.corpus import read_corpus
+    from dimofs.datasets.manifest import dataset_root
+    from dimofs.datasets.records import JHMDB_CLASSES
+    from dimofs.recognition.predictions import LABELS, hold_out
+    from dimofs.recognition.rivals import HELD_OUT, PRETRAININGS, RIVALS, train_rival
+
+    settings = load_config(config)
+    rivals = settings.recognition.rivals
+    if name not in RIVALS | HELD_OUT | PRETRAININGS:
+        raise ConfigError(f"{name}: no such rival; there are {', '.join(RIVALS | HELD_OUT | PRETRAININGS)}")
+    videos: list[Action] | list[Dive]
+    if name in PRETRAININGS:
+        videos, classes, training = read_corpus(dataset_root(dataset)), len(JHMDB_CLASSES), rivals.pretraining
+    else:
+        dives = _read_dives(settings, dataset)
+        videos = hold_out(dives)[0] if name in HELD_OUT else [dive for dive in dives if dive.split == "train"]
+        classes, training = LABELS, rivals.training
+    others = {"training", "pretraining", "views"}
+    decisive = {key: getattr(rivals, key) for key in type(rivals).model_fields if key not in others}
+    train_rival(
+        settings,
+        (RIVALS | HELD_OUT | PRETRAININGS)[name],
+        videos,
+        classes,
+        training,
+        init,
+        _run(name, settings, seed, {**decisive, "training": training}, (dataset, init), out, curve, resume),
+    )
+
+
+@recognition_app.command("predict-rivals")
+def recognition_predict_rivals(
+    config: ConfigFile,
+    dataset: Dataset,
+    folder: Annotated[Path, typer.Option(help="of <rival>.safetensors; <row>.parquet and the costs are written there")],
+) -> None:
+    """Say what every network of others takes the test dives for, and what that costs."""
+    import torch
+
+    from dimofs.io import write_csv
+    from dimofs.recognition.predictions import hold_out, write_predictions
+    from dimofs.recognition.rivals import HELD_OUT, ROWS, load_part, load_row, predict_rivals, rival_costs
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.recognition.rivals.training.threads)
+    dives = _read_dives(settings, dataset)
+    test = [dive for dive in dives if dive.split == "test"]
+    rows = {row: load_row(row, settings, folder) for row in ROWS}
+    held_out = {name: [load_part(rival, settings, folder / f"{name}.safetensors")] for name, rival in HELD_OUT.items()}
+    for wanted, chosen in ((rows, test), (held_out, hold_out(dives)[1])):
+        for name, scores in predict_rivals(settings, wanted, chosen).items():
+            write_predictions(chosen, scores, folder / f"{name}.parquet")
+    write_csv(rival_costs(settings, rows, test), folder / "cost_rivals.csv")
+
+
+@recognition_app.command("fuse")
+def recognition_fuse(
+    config: ConfigFile,
+    dataset: Dataset,
+    ours: Predictions,
+    ours_hold_out: Predictions,
+    theirs: Predictions,
+    theirs_hold_out: Predictions,
+    out: Out,
+    weights: Out,
+) -> None:
+    """Fuse two predictors late; the weight is chosen on training dives that neither has learned from."""
+    from dimofs.io import write_csv
+    from dimofs.recognition.predictions import hold_out, read_predictions, write_predictions
+    from dimofs.recognition.rivals import fuse, fusion_weights
+
+    dives = _read_dives(load_config(config), dataset)
+    held_out = hold_out(dives)[1]
+    tried = fusion_weights(
+        read_predictions(ours_hold_out, held_out), read_predictions(theirs_hold_out, held_out), held_out
+    )
+    test = [dive for dive in dives if dive.split == "test"]
+    chosen = float(tried.loc[tried["chosen"], "weight"].item())
+    fused = fuse(read_predictions(ours, test), read_predictions(theirs, test), chosen)
+    write_predictions(test, fused, out)
+    write_csv(tried, weights)
 
 
 @paper_app.command()
