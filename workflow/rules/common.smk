@@ -1,4 +1,4 @@
-"""Shared by all chapters: the checked configuration, the columns of Table 3, and the parameters that rules record.
+"""Shared by all chapters: the checked configuration, the columns of Table 3, the rows of Table 4, and the parameters that rules record.
 
 Every network is trained once for each of the `seeds`, and {run} ends the names of all files that hang on one: nothing
 for the first seed, `-seed<N>` for another. What a training starts from is of the same run.
@@ -17,6 +17,7 @@ sys.path.insert(0, workflow.basedir)
 
 from dimofs.actions.ablations import find_training, read_columns
 from dimofs.config import ConfigError, DeltaRange, Pairs, Section, check_config
+from dimofs.recognition.rows import read_rows
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from workflow.fingerprint import fingerprint
@@ -24,6 +25,7 @@ from workflow.origin import distrust
 
 CONFIG = "config/config.yaml"
 ABLATIONS = "config/ablations.tsv"
+RECOGNITION = "config/recognition.tsv"
 
 # Jobs run the package of this checkout, which is the one whose code is recorded.
 search_path = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
@@ -32,6 +34,7 @@ os.environ.update(PYTHONPATH=search_path)
 try:
     CHECKED = check_config(config, Path(CONFIG))
     COLUMNS = read_columns(Path(ABLATIONS))
+    ROWS = {row.name: row for row in read_rows(Path(RECOGNITION))}
     for training in CHECKED.actions.sweep:
         find_training(COLUMNS, training)
 except ConfigError as error:
@@ -45,6 +48,12 @@ TRACKED = {
     "dimofs": "results/tracking/dimofs_detections{run}.parquet",
 }
 CLUSTERED = ["pose", "pose_flow", "pose_dimofs"]
+# What the network that predicts clusters shares with those of `actions`.
+CLUSTER_NETWORK = [
+    f"actions.{key}" for key in ("mlp_features", "scale_offsets_by_stride", "proposals_test", "nms_threshold")
+]
+# Only a renderer knows which pixels are the diver's.
+SCENE_CONTROL = ["scene_only"] if CHECKED.datasets.source == "rendered" else []
 # What the PCA depends on: all of `features` but its flow.
 PCA_KEYS = [key for key in type(CHECKED.features).model_fields if key != "flow"]
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
