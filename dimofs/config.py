@@ -286,6 +286,33 @@ class Clusters(Section):
     threads: int = Field(ge=1, description="CPU threads; part of the result, so fixed here and not by --cores")
 
 
+class ClusterNetwork(Section):
+    """Ours-final of Table 4: the network of §5.1, as chapter `actions` builds it, trained to predict clusters."""
+
+    training: Training
+    augmentation: Augmentation = Field(description="without flips: a mirrored diver is in another cluster")
+    train_detector: bool = Field(description="whether backbone and RPN learn from the clusters, too")
+    uniform_clusters: bool = Field(description="draw every cluster equally often, instead of every person (A36)")
+    score_threshold: float = Field(ge=0, lt=1, description="people that are likelier background are left out (A38)")
+    batch_size: int = Field(ge=1, description="frames a forward pass at test time")
+
+    @field_validator("augmentation")
+    @classmethod
+    def _does_not_flip(cls, augmentation: Augmentation) -> Augmentation:
+        if augmentation.flip:
+            raise ValueError("flip must be 0: a mirrored diver is in another cluster")
+        return augmentation
+
+
+class Classifier(Section):
+    """The two-layer MLP from what describes a dive to its class (A37); all our rows of Table 4 share it."""
+
+    hidden: int = Field(ge=1, description="units between the layers")
+    penalty: float = Field(ge=0, description="weight of the squared weights in the loss")
+    iterations: int = Field(ge=1, description="most iterations of L-BFGS")
+    normalise: bool = Field(description="descriptors sum to 1, whatever the length of the dive (A38)")
+
+
 class Rivals(Section):
     """The networks of others in Table 4 (§6.3): one budget for all of them, on the same frames."""
 
@@ -308,8 +335,11 @@ class Rivals(Section):
 
 
 class Recognition(Section):
-    """Chapter `recognition` (§5.2, §6.3): which dive it is."""
+    """Chapter `recognition` (§5.2, §6.3): classes of dives, by our descriptors and by the rivals of Table 4."""
 
+    final: ClusterNetwork
+    classifier: Classifier
+    scene_frames: int = Field(ge=1, description="frames of a dive that the scene-only control sees")
     rivals: Rivals
 
 

@@ -36,6 +36,7 @@ from dimofs.training.checkpoint import load_checkpoint, start_from
 from dimofs.training.loop import Run, as_input, device, train
 
 Array = NDArray[np.float32]
+Scores = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def _from_file(row: Sequence[Part], rivals: Rivals, dive: Dive) -> Array:
     return recognise(row, hold(dive, rivals), rivals)
 
 
-def fusion_weights(ours: Array, theirs: Array, dives: Sequence[Dive]) -> pd.DataFrame:
+def fusion_weights(ours: Scores, theirs: Scores, dives: Sequence[Dive]) -> pd.DataFrame:
     """Try our weight in the fusion on scores (N, LABELS) of N dives that neither has learned from (A39).
 
     Columns: weight (0, 0.05, …, 1), recognised (dives) and chosen (true for the best, of several for the middle one).
@@ -236,7 +237,7 @@ def fusion_weights(ours: Array, theirs: Array, dives: Sequence[Dive]) -> pd.Data
     return pd.DataFrame({"weight": weights, "recognised": recognised, "chosen": chosen})
 
 
-def fuse(ours: Array, theirs: Array, weight: float) -> Array:
+def fuse(ours: Scores, theirs: Scores, weight: float) -> Array:
     """Fuse scores (N, LABELS) late: the logarithm of the weighted mean of both probabilities (A39)."""
     mean = weight * softmax(ours, axis=1) + (1 - weight) * softmax(theirs, axis=1)
     return np.log(np.maximum(mean, np.finfo(np.float32).tiny)).astype(np.float32)
