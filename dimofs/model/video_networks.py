@@ -148,17 +148,16 @@ class ClipNetwork(nn.Module):
 def small_c3d(width: int) -> tuple[nn.Module, int]:
     """C3D with six of its eight 3×3×3 convolutions, a mean instead of its two large layers; returns the features too.
 
-    As in C3D the first pooling leaves time alone. Batch normalisation stands behind every convolution, which training
-    from random weights on few videos needs.
+    As in C3D the first halving leaves time alone; here it is a stride. Batch normalisation stands behind every
+    convolution, which training from random weights on few videos needs.
     """
     layers: list[nn.Module] = []
     channels = 3
     for position, outputs in enumerate((width, 2 * width, 4 * width, 4 * width, 8 * width, 8 * width)):
-        convolution = nn.Conv3d(channels, outputs, 3, padding=1, bias=False)
+        stride = (1, 2, 2) if position == 0 else 1
+        convolution = nn.Conv3d(channels, outputs, 3, stride, padding=1, bias=False)
         layers += [convolution, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)]
-        if position == 0:
-            layers.append(nn.MaxPool3d((1, 2, 2)))
-        elif position in (1, 3, 5):
+        if position in (1, 3, 5):
             layers.append(nn.MaxPool3d(2))
         channels = outputs
     return nn.Sequential(*layers), channels
