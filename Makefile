@@ -46,7 +46,7 @@ repro: $(READY) ## the same by DVC: make what has changed and record it in dvc.l
 	dvc repro
 
 adopt: $(READY) ## record in dvc.lock what Snakemake made
-	snakemake --cores 8 datasets pairs pretrain pose tracking motion actions features clusters paper
+	snakemake --cores 8 datasets pairs pretrain pose tracking motion actions features clusters recognition paper
 	dvc commit --force --no-relink dvc.yaml
 
 restore: $(READY) ## after git clone or git checkout: fetch what dvc.lock names and have Snakemake trust it

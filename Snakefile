@@ -25,6 +25,7 @@ rule all:
         "results/table2.csv",
         "results/table3.csv",
         "results/table3_differences.csv",
+        "results/table4.csv",
         "results/motion.csv",
         multiext("results/figure3", ".pdf", ".png"),
         multiext("results/figure6", ".pdf", ".png"),
@@ -47,6 +48,7 @@ include: "workflow/rules/motion.smk"
 include: "workflow/rules/actions.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/clusters.smk"
+include: "workflow/rules/recognition.smk"
 include: "workflow/rules/paper.smk"
 
 
@@ -59,6 +61,7 @@ rule report_page:
         "results/table2.csv",
         "results/table3.csv",
         "results/table3_differences.csv",
+        "results/table4.csv",
         "results/motion.csv",
         "results/claims.csv",
         "results/figure3.png",

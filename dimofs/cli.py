@@ -17,10 +17,14 @@ from dimofs import DimofsError
 from dimofs.config import Config, ConfigError, Section, load_config
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
+    from dimofs.datasets.corpus import Action
     from dimofs.datasets.diving48 import Dive
     from dimofs.datasets.records import Video
+    from dimofs.model.action_localizer import ActionLocalizer
     from dimofs.training.loop import Run
 
 # Threads that spin long while they wait for each other bring a busy machine to a halt, and those that sleep at once
@@ -37,6 +41,9 @@ motion_app = typer.Typer(no_args_is_help=True, help="Chapter motion (§4): what 
 actions_app = typer.Typer(no_args_is_help=True, help="Chapter actions (§6.2): the localiser of §5.1 and its ablations.")
 features_app = typer.Typer(no_args_is_help=True, help="Chapter features (§5.2): joints and DiMoFs of people in dives.")
 clusters_app = typer.Typer(no_args_is_help=True, help="Chapter clusters (§5.2): k-means over the features.")
+recognition_app = typer.Typer(
+    no_args_is_help=True, help="Chapter recognition (§5.2, §6.3): classes of dives, by our descriptors and by rivals."
+)
 paper_app = typer.Typer(no_args_is_help=True, help="Chapter paper: tables and figures.")
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(pose_app, name="pose")
@@ -45,16 +52,19 @@ app.add_typer(motion_app, name="motion")
 app.add_typer(actions_app, name="actions")
 app.add_typer(features_app, name="features")
 app.add_typer(clusters_app, name="clusters")
+app.add_typer(recognition_app, name="recognition")
 app.add_typer(paper_app, name="paper")
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="the scenario's config.yaml")]
 Dataset = Annotated[Path, typer.Option(help="manifest of the data set; the folder lies beside it under the same name")]
 PairIndex = Annotated[Path, typer.Option(help="pair index of a split of the data set (Parquet)")]
 Ablations = Annotated[Path, typer.Option(help="the columns of Table 3 (config/ablations.tsv)")]
+Rows = Annotated[Path, typer.Option(help="the rows of Table 4 (config/recognition.tsv)")]
 Out = Annotated[Path, typer.Option(help="file to write")]
 Table = Annotated[Path, typer.Option(help="table of an earlier chapter")]
 FirstTable = Annotated[Path, typer.Option(help="table of the first seed; those of other seeds lie beside it")]
 Seed = Annotated[int, typer.Option(min=0, help="seed of the training: its new weights, its batches, its steps")]
+Predictions = Annotated[Path, typer.Option(help="scores of dives (Parquet)")]
 Checkpoint = Annotated[Path, typer.Option(help="weights (safetensors)")]
 ReadOut = Annotated[Path, typer.Option(help="linear read-out of dimofs motion fit (safetensors)")]
 
@@ -64,6 +74,9 @@ DATA = {
     "archives": ("PoseTrack18 val", "JHMDB"),
 }
 
+#: What the network of Ours-final takes from `actions`: it is the same network.
+CLUSTER_NETWORK = ("mlp_features", "scale_offsets_by_stride", "proposals_test", "nms_threshold")
+
 
 @datasets_app.command("render")
 def datasets_render(
@@ -72,7 +85,7 @@ def datasets_render(
     manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
     workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
 ) -> None:
-    """Render an embedded data set (posetrack18, stills, jhmdb or diving48) in its official layout."""
+    """Render an embedded data set (posetrack18, stills, jhmdb, diving48 in their official layouts; corpus)."""
     from dimofs.datasets.manifest import write_manifest
     from dimofs.datasets.synthetic.write import render
 
@@ -632,6 +645,279 @@ def clusters_draw(ids: Table, features: Table, out: Out) -> None:
     draw_clusters(pd.read_parquet(ids), pd.read_parquet(features), out)
 
 
+@recognition_app.command("train")
+def recognition_train(
+    config: ConfigFile,
+    dataset: Dataset,
+    ids: Annotated[Path, typer.Option(help="clusters of poses and DiMoFs (Parquet)")],
+    features: Annotated[Path, typer.Option(help="features of the training dives (Parquet)")],
+    init: Annotated[Path, typer.Option(help="checkpoint of DiMoFs to start from")],
+    seed: Seed,
+    out: Out,
+    curve: Out,
+    resume: Annotated[Path, typer.Option(help="resume point, removed at the end")],
+) -> None:
+    """Train Ours-final: the network of §5.1, to predict the clusters of people."""
+    import pandas as pd
+
+    from dimofs.recognition.cluster_network import labelled_people, train_cluster_network
+
+    settings = load_config(config)
+    actions = {key: getattr(settings.actions, key) for key in CLUSTER_NETWORK}
+    decisive = {"final": settings.recognition.final, "clusters": settings.clusters.clusters, **actions}
+    people = pd.read_parquet(features, columns=["video", "frame", "delta", "person", "box"])
+    train_cluster_network(
+        settings,
+        [dive for dive in _read_dives(settings, dataset) if dive.split == "train"],
+        labelled_people(pd.read_parquet(ids), people),
+        init,
+        _run("final", settings, seed, decisive, (dataset, ids, features, init), out, curve, resume),
+    )
+
+
+@recognition_app.command("describe")
+def recognition_describe(
+    config: ConfigFile,
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    train_pairs: PairIndex,
+    test_pairs: PairIndex,
+    out: Out,
+    resume: Annotated[Path, typer.Option(help="folder of finished parts, removed at the end")],
+) -> None:
+    """Sum up what Ours-final says of the clusters of people, over all pairs of every dive."""
+    import pandas as pd
+    import torch
+
+    from dimofs.pairs.index import read_pairs
+    from dimofs.recognition.cluster_network import describe_dives
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.recognition.final.training.threads)
+    actions = {key: getattr(settings.actions, key) for key in CLUSTER_NETWORK}
+    decisive = {"final": settings.recognition.final, "clusters": settings.clusters.clusters, **actions}
+    describe_dives(
+        _cluster_network(settings, checkpoint),
+        _read_dives(settings, dataset),
+        pd.concat([read_pairs(train_pairs), read_pairs(test_pairs)]),
+        settings,
+        out,
+        resume,
+        _identity("final", settings.seed, settings, decisive, (checkpoint, dataset, train_pairs, test_pairs)),
+    )
+
+
+@recognition_app.command("classify-histograms")
+def recognition_classify_histograms(config: ConfigFile, dataset: Dataset, ids: Table, out: Out) -> None:
+    """Recognise the test dives by the histograms of their clusters: Ours-init."""
+    import pandas as pd
+
+    from dimofs.recognition.classify import cluster_histograms
+
+    settings = load_config(config)
+    dives = _read_dives(settings, dataset)
+    _classify(settings, dives, cluster_histograms(pd.read_parquet(ids), dives, settings.clusters.clusters), out)
+
+
+@recognition_app.command("classify-activations")
+def recognition_classify_activations(config: ConfigFile, dataset: Dataset, activations: Table, out: Out) -> None:
+    """Recognise the test dives by the clusters that the network sees in them: Ours-final."""
+    import pandas as pd
+
+    from dimofs.recognition.classify import summed_activations
+
+    settings = load_config(config)
+    dives = _read_dives(settings, dataset)
+    _classify(settings, dives, summed_activations(pd.read_parquet(activations), dives), out)
+
+
+@recognition_app.command("classify-scenes")
+def recognition_classify_scenes(config: ConfigFile, checkpoint: Checkpoint, dataset: Dataset, out: Out) -> None:
+    """Recognise the test dives by their scenes, the divers hidden: the control of Table 4."""
+    import torch
+
+    from dimofs.datasets.manifest import dataset_root
+    from dimofs.pose.pretrain import load_detector
+    from dimofs.recognition.scene import scene_descriptors
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.recognition.final.training.threads)
+    dives = _read_dives(settings, dataset)
+    backbone = load_detector(settings, "still", checkpoint).backbone
+    sidecars = dataset_root(dataset) / "sidecar"
+    described = scene_descriptors(backbone, dives, sidecars, settings.recognition.scene_frames, settings.model)
+    _classify(settings, dives, described, out)
+
+
+@recognition_app.command("cost-ours")
+def recognition_cost_ours(
+    config: ConfigFile,
+    detector: Checkpoint,
+    pca: Annotated[Path, typer.Option(help="PCA of DiMoFs at joints (safetensors)")],
+    network: Checkpoint,
+    dataset: Dataset,
+    pairs: PairIndex,
+    pose: Table,
+    pose_flow: Table,
+    pose_dimofs: Table,
+    activations: Table,
+    out: Out,
+) -> None:
+    """Measure what our rows of Table 4 cost for one video."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.pretrain import load_detector
+    from dimofs.recognition.features import load_projection
+    from dimofs.recognition.ours import cost_ours
+
+    settings = load_config(config)
+    costs = cost_ours(
+        load_detector(settings, "dimofs", detector),
+        load_projection(pca),
+        _cluster_network(settings, network),
+        _read_dives(settings, dataset),
+        read_pairs(pairs),
+        {
+            "pose": pd.read_parquet(pose),
+            "pose_flow": pd.read_parquet(pose_flow),
+            "pose_dimofs": pd.read_parquet(pose_dimofs),
+        },
+        pd.read_parquet(activations),
+        settings,
+    )
+    write_csv(costs, out)
+
+
+@recognition_app.command("train-rival")
+def recognition_train_rival(
+    name: Annotated[str, typer.Argument(help="a network of others, or <network>_corpus: its pre-training")],
+    config: ConfigFile,
+    dataset: Annotated[Path, typer.Option(help="manifest of the dives, or of the corpus of actions")],
+    seed: Seed,
+    out: Out,
+    curve: Out,
+    resume: Annotated[Path, typer.Option(help="resume point, removed at the end")],
+    init: Annotated[Path | None, typer.Argument(help="checkpoint to start from")] = None,
+) -> None:
+    """Train a network of others: on the corpus of actions, on the training dives, or on those but the hold-out."""
+    from dimofs.datasets.corpus import read_corpus
+    from dimofs.datasets.manifest import dataset_root
+    from dimofs.datasets.records import JHMDB_CLASSES
+    from dimofs.recognition.predictions import LABELS, hold_out
+    from dimofs.recognition.rivals import HELD_OUT, PRETRAININGS, RIVALS, train_rival
+
+    settings = load_config(config)
+    rivals = settings.recognition.rivals
+    if name not in RIVALS | HELD_OUT | PRETRAININGS:
+        raise ConfigError(f"{name}: no such rival; there are {', '.join(RIVALS | HELD_OUT | PRETRAININGS)}")
+    videos: list[Action] | list[Dive]
+    if name in PRETRAININGS:
+        videos, classes, training = read_corpus(dataset_root(dataset)), len(JHMDB_CLASSES), rivals.pretraining
+    else:
+        dives = _read_dives(settings, dataset)
+        videos = hold_out(dives)[0] if name in HELD_OUT else [dive for dive in dives if dive.split == "train"]
+        classes, training = LABELS, rivals.training
+    others = {"training", "pretraining", "views"}
+    decisive = {key: getattr(rivals, key) for key in type(rivals).model_fields if key not in others}
+    train_rival(
+        settings,
+        (RIVALS | HELD_OUT | PRETRAININGS)[name],
+        videos,
+        classes,
+        training,
+        init,
+        _run(name, settings, seed, {**decisive, "training": training}, (dataset, init), out, curve, resume),
+    )
+
+
+@recognition_app.command("predict-rivals")
+def recognition_predict_rivals(
+    config: ConfigFile,
+    dataset: Dataset,
+    folder: Annotated[Path, typer.Option(help="of <rival>.safetensors; <row>.parquet and the costs are written there")],
+) -> None:
+    """Say what every network of others takes the test dives for, and what that costs."""
+    import torch
+
+    from dimofs.io import write_csv
+    from dimofs.recognition.predictions import hold_out, write_predictions
+    from dimofs.recognition.rivals import HELD_OUT, ROWS, load_part, load_row, predict_rivals, rival_costs
+
+    settings = load_config(config)
+    torch.set_num_threads(settings.recognition.rivals.training.threads)
+    dives = _read_dives(settings, dataset)
+    test = [dive for dive in dives if dive.split == "test"]
+    rows = {row: load_row(row, settings, folder) for row in ROWS}
+    held_out = {name: [load_part(rival, settings, folder / f"{name}.safetensors")] for name, rival in HELD_OUT.items()}
+    for wanted, chosen in ((rows, test), (held_out, hold_out(dives)[1])):
+        for name, scores in predict_rivals(settings, wanted, chosen).items():
+            write_predictions(chosen, scores, folder / f"{name}.parquet")
+    write_csv(rival_costs(settings, rows, test), folder / "cost_rivals.csv")
+
+
+@recognition_app.command("fuse")
+def recognition_fuse(
+    config: ConfigFile,
+    dataset: Dataset,
+    activations: Table,
+    ours: Predictions,
+    theirs: Predictions,
+    theirs_held_out: Annotated[Path, typer.Option(help="of a network that was not trained on these dives (Parquet)")],
+    out: Out,
+    weights: Out,
+) -> None:
+    """Fuse Ours-final and R(2+1)D late; the weight is chosen on training dives whose labels neither has seen."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.recognition.classify import fit_classifier, label_scores, summed_activations
+    from dimofs.recognition.predictions import hold_out, read_predictions, write_predictions
+    from dimofs.recognition.rivals import fuse, fusion_weights
+
+    settings = load_config(config)
+    dives = _read_dives(settings, dataset)
+    fitted, held_out = hold_out(dives)
+    test = [dive for dive in dives if dive.split == "test"]
+    sums = pd.read_parquet(activations)
+    labels = [dive.label for dive in fitted]
+    classifier = fit_classifier(
+        summed_activations(sums, fitted), labels, settings.recognition.classifier, settings.seed
+    )
+    ours_held_out = label_scores(classifier, summed_activations(sums, held_out))
+    tried = fusion_weights(ours_held_out, read_predictions(theirs_held_out, held_out), held_out)
+    chosen = float(tried.loc[tried["chosen"], "weight"].item())
+    write_predictions(test, fuse(read_predictions(ours, test), read_predictions(theirs, test), chosen), out)
+    write_csv(tried, weights)
+
+
+@recognition_app.command("evaluate")
+def recognition_evaluate(
+    config: ConfigFile,
+    rows: Rows,
+    dataset: Dataset,
+    predictions: Annotated[Path, typer.Option(help="folder of <name>.parquet")],
+    out: Out,
+    differences: Out,
+) -> None:
+    """Judge the rows of Table 4 beside chance and controls, with paired bootstrap intervals over source videos."""
+    from dimofs.io import write_csv
+    from dimofs.recognition.evaluate import evaluate_recognition
+    from dimofs.recognition.predictions import read_predictions
+    from dimofs.recognition.rows import read_rows
+
+    settings = load_config(config)
+    listed = read_rows(rows)
+    dives = _read_dives(settings, dataset)
+    test = [dive for dive in dives if dive.split == "test"]
+    names = [row.name for row in listed] + (["scene_only"] if settings.datasets.source == "rendered" else [])
+    scores = {name: read_predictions(predictions / f"{name}.parquet", test) for name in names}
+    tables = evaluate_recognition(dives, scores, listed, settings.paper, settings.seed)
+    for table, path in zip(tables, (out, differences), strict=True):
+        write_csv(table, path)
+
+
 @paper_app.command()
 def table1(config: ConfigFile, average_precision: Table, differences: Table, out: Out) -> None:
     """Make Table 1: pose mAP at δ = 0."""
@@ -667,6 +953,19 @@ def table3(ablations: Ablations, columns: Table, differences: Table, out: Out, d
 
     write_csv(tables.table3(read_columns(ablations), pd.read_csv(columns)), out)
     write_csv(tables.table3_differences(pd.read_csv(differences)), differences_out)
+
+
+@paper_app.command()
+def table4(rows: Rows, accuracy: Table, cost_ours: Table, cost_rivals: Table, out: Out) -> None:
+    """Make Table 4: accuracy on dives, beside chance and controls, and what a video costs."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.paper import tables
+    from dimofs.recognition.rows import read_rows
+
+    costs = pd.concat([pd.read_csv(cost_ours), pd.read_csv(cost_rivals)])
+    write_csv(tables.table4(read_rows(rows), pd.read_csv(accuracy), costs), out)
 
 
 @paper_app.command()
@@ -832,6 +1131,29 @@ def _read_dives(settings: Config, manifest: Path) -> "list[Dive]":
     from dimofs.datasets.manifest import dataset_root
 
     return read_diving48(dataset_root(manifest), settings.pairs.diving48_labels)
+
+
+def _cluster_network(settings: Config, checkpoint: Path) -> "ActionLocalizer":
+    from dimofs.recognition.cluster_network import build_cluster_network
+    from dimofs.training.checkpoint import load_checkpoint
+
+    network = build_cluster_network(settings, None)
+    network.load_state_dict(load_checkpoint(checkpoint)[0])
+    return network
+
+
+def _classify(settings: Config, dives: "list[Dive]", described: "NDArray[np.float64]", out: Path) -> None:
+    """Fit the classifier on the training dives' rows of the descriptors (N, F); write the scores of the test dives."""
+    import numpy as np
+
+    from dimofs.recognition.classify import fit_classifier, label_scores
+    from dimofs.recognition.predictions import write_predictions
+
+    train, test = (np.array([dive.split == split for dive in dives]) for split in ("train", "test"))
+    labels = [dive.label for dive in dives if dive.split == "train"]
+    fitted = fit_classifier(described[train], labels, settings.recognition.classifier, settings.seed)
+    tested = [dive for dive in dives if dive.split == "test"]
+    write_predictions(tested, label_scores(fitted, described[test]), out)
 
 
 def _run(

@@ -83,6 +83,13 @@ class Diving48Size(Section):
     frame_rate: int = Field(ge=10, description="frames a second; a clip lasts about two seconds")
 
 
+class CorpusSize(Section):
+    """Size of the embedded corpus of actions: what Kinetics and Sports1M are to the paper's 3-D networks."""
+
+    clips_per_class: int = Field(ge=1, description="clips of each of JHMDB's 21 classes, none of them in that data set")
+    frames: int = Field(ge=2, description="frames of every clip")
+
+
 class Datasets(Section):
     """Chapter `datasets`: what is rendered, and whether the official archives take its place."""
 
@@ -98,6 +105,7 @@ class Datasets(Section):
     stills: StillsSize
     jhmdb: JhmdbSize
     diving48: Diving48Size
+    corpus: CorpusSize
 
 
 class Pairs(Section):
@@ -278,6 +286,63 @@ class Clusters(Section):
     threads: int = Field(ge=1, description="CPU threads; part of the result, so fixed here and not by --cores")
 
 
+class ClusterNetwork(Section):
+    """Ours-final of Table 4: the network of §5.1, as chapter `actions` builds it, trained to predict clusters."""
+
+    training: Training
+    augmentation: Augmentation = Field(description="without flips: a mirrored diver is in another cluster")
+    train_detector: bool = Field(description="whether backbone and RPN learn from the clusters, too")
+    uniform_clusters: bool = Field(description="draw every cluster equally often, instead of every person (A36)")
+    score_threshold: float = Field(ge=0, lt=1, description="people that are likelier background are left out (A38)")
+    batch_size: int = Field(ge=1, description="frames a forward pass at test time")
+
+    @field_validator("augmentation")
+    @classmethod
+    def _does_not_flip(cls, augmentation: Augmentation) -> Augmentation:
+        if augmentation.flip:
+            raise ValueError("flip must be 0: a mirrored diver is in another cluster")
+        return augmentation
+
+
+class Classifier(Section):
+    """The two-layer MLP from what describes a dive to its class (A37); all our rows of Table 4 share it."""
+
+    hidden: int = Field(ge=1, description="units between the layers")
+    penalty: float = Field(ge=0, description="weight of the squared weights in the loss")
+    iterations: int = Field(ge=1, description="most iterations of L-BFGS")
+    normalise: bool = Field(description="descriptors sum to 1, whatever the length of the dive (A38)")
+
+
+class Rivals(Section):
+    """The networks of others in Table 4 (§6.3): one budget for all of them, on the same frames."""
+
+    networks: Literal["small", "full"] = Field(
+        description="small: for a CPU, from the still-image weights and the embedded corpus; full: torchvision's"
+    )
+    frame_size: int = Field(ge=32, description="side of the square that they see, pixels")
+    frames: int = Field(ge=2, description="most frames of a video that are held, evenly over it")
+    segments: int = Field(ge=2, description="TSN and TRN: parts of a video, of each one frame")
+    flow_fields: int = Field(ge=1, description="TSN: consecutive fields of flow that are stacked; 5 in TSN")
+    clip_frames: int = Field(ge=2, description="C3D and R(2+1)D: frames of a clip")
+    clip_stride: int = Field(ge=1, description="held frames from one frame of a clip to the next")
+    views: int = Field(ge=1, description="sets of frames, or clips, of a video whose scores are averaged at test time")
+    c3d_width: int = Field(ge=4, description="channels of the first layer of the small C3D")
+    r2plus1d_width: int = Field(ge=4, description="channels of the first layer of the small R(2+1)D")
+    dropout: float = Field(ge=0, lt=1, description="share of features dropped before a classifier, in training")
+    training: Training = Field(description="on the dives, shared by all")
+    pretraining: Training = Field(description="on the corpus of actions: C3D, and the pre-trained R(2+1)D")
+    augmentation: Augmentation
+
+
+class Recognition(Section):
+    """Chapter `recognition` (§5.2, §6.3): classes of dives, by our descriptors and by the rivals of Table 4."""
+
+    final: ClusterNetwork
+    classifier: Classifier
+    scene_frames: int = Field(ge=1, description="frames of a dive that the scene-only control sees")
+    rivals: Rivals
+
+
 class Paper(Section):
     """Chapter `paper`: tables and figures."""
 
@@ -302,6 +367,7 @@ class Config(Section):
     actions: Actions
     features: Features
     clusters: Clusters
+    recognition: Recognition
     paper: Paper
 
     @field_validator("seeds")

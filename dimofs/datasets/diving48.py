@@ -79,20 +79,25 @@ def read_frames(dive: Dive) -> Iterator[NDArray[np.uint8]]:
 
     Raises DatasetError where the file is no video, or ends before the last frame that the labels give.
     """
+    return decode(dive.path, dive.frames)
+
+
+def decode(path: Path, frames: int) -> Iterator[NDArray[np.uint8]]:
+    """Decode the first `frames` frames of a video, each (H, W, 3) uint8 RGB. Raises DatasetError as `read_frames`."""
     decoded = 0
     try:
-        with av.open(str(dive.path)) as container:
+        with av.open(str(path)) as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1  # frames come in order and memory stays small
             for frame in container.decode(stream):
                 picture: NDArray[Any] = frame.to_ndarray(format="rgb24")
                 decoded += 1
                 yield picture
-                if decoded == dive.frames:
+                if decoded == frames:
                     return
     except (av.FFmpegError, IndexError, OSError) as error:
-        raise DatasetError(f"{dive.path}: cannot be decoded ({error}); {_UNPACK}") from error
-    raise DatasetError(f"{dive.path}: holds {decoded} frames, but the labels give {dive.frames}; {_UNPACK}")
+        raise DatasetError(f"{path}: cannot be decoded ({error}); {_UNPACK}") from error
+    raise DatasetError(f"{path}: holds {decoded} frames, but the labels give {frames}; {_UNPACK}")
 
 
 def as_video(dive: Dive) -> Video:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.resnet import BasicBlock, Bottleneck
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops import MultiScaleRoIAlign, nms
 
 from dimofs.config import Actions, Model
 from dimofs.model.backbone import STRIDES, Backbone, both_frames
@@ -120,16 +120,40 @@ class ActionLocalizer(nn.Module):
         proposals, appearance: per pair, from `propose`; motion: per scale (N, C, H, W), empty without a motion branch.
         Returns per pair `boxes` (D, 4), `scores` (D,) and `labels` (D,) in 1..classes.
         """
-        features = [torch.cat(appearance)]
-        if motion:
-            pooled = self.roi_heads.box_roi_pool.motion(dict(zip(MOTION_LEVELS, motion, strict=True)), proposals, sizes)
-            features.append(self.roi_heads.box_head.branches[1](pooled))
-        logits, regression = self.roi_heads.box_predictor(torch.cat(features, dim=1))
+        logits, regression = self._predict(proposals, appearance, motion, sizes)
         boxes, scores, labels = self.roi_heads.postprocess_detections(logits, regression, proposals, sizes)
         return [
             {"boxes": box, "scores": score, "labels": label}
             for box, score, label in zip(boxes, scores, labels, strict=True)
         ]
+
+    def activations(
+        self, proposals: list[Tensor], appearance: list[Tensor], motion: list[Tensor], sizes: Sizes, threshold: float
+    ) -> Tensor:
+        """Sum the class probabilities of the people of each pair, (N, classes), the background left out (§5.2, A38).
+
+        Arguments as for `classify`. People are the proposals that are not background with a probability of at least
+        `threshold` and lie under no likelier one.
+        """
+        logits, _ = self._predict(proposals, appearance, motion, sizes)
+        found = logits.float().softmax(dim=-1).split([len(boxes) for boxes in proposals])
+        sums = []
+        for boxes, probabilities in zip(proposals, found, strict=True):
+            person = 1 - probabilities[:, 0]
+            kept = nms(boxes, person, self.roi_heads.nms_thresh)
+            sums.append(probabilities[kept[person[kept] >= threshold], 1:].sum(dim=0))
+        return torch.stack(sums)
+
+    def _predict(
+        self, proposals: list[Tensor], appearance: list[Tensor], motion: list[Tensor], sizes: Sizes
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (R, classes + 1) and box regression of all proposals of the pairs."""
+        features = [torch.cat(appearance)]
+        if motion:
+            pooled = self.roi_heads.box_roi_pool.motion(dict(zip(MOTION_LEVELS, motion, strict=True)), proposals, sizes)
+            features.append(self.roi_heads.box_head.branches[1](pooled))
+        logits, regression = self.roi_heads.box_predictor(torch.cat(features, dim=1))
+        return logits, regression
 
 
 class InflatedConvolution(nn.Module):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from dimofs.config import Augmentation, Model
 from dimofs.datasets.records import DatasetError, Frame, Video
-from dimofs.pairs.sampling import Draw, PairSampler
+from dimofs.pairs.sampling import Draw
 
 Image = NDArray[np.uint8]
 
@@ -151,19 +152,29 @@ def action_target(
     video: Video, frame: int, scale: float, change: Change | None, size: tuple[int, int]
 ) -> dict[str, Tensor]:
     """Make Frame A's action labels: each person's box, with the clip's class (1 + index; 0 is the background)."""
-    height, width = size
     if video.label is None:
         raise DatasetError(f"{video.name}: has no action label; action training needs JHMDB's layout")
-    corners = np.array([person.box for person in video.frames[frame].people], np.float32).reshape(-1, 2, 2) * scale
-    if change is not None:
-        corners = np.sort(change.points(corners, width + 1), axis=1)
-    boxes = corners.reshape(-1, 4).clip(0, [width, height, width, height])
-    kept = (boxes[:, 2] > boxes[:, 0] + 1) & (boxes[:, 3] > boxes[:, 1] + 1)
-    boxes = boxes[kept]
+    boxes, kept = moved_boxes([person.box for person in video.frames[frame].people], scale, change, size)
     return {
         "boxes": torch.from_numpy(boxes),
-        "labels": torch.full((len(boxes),), 1 + video.label, dtype=torch.int64),
+        "labels": torch.full((int(kept.sum()),), 1 + video.label, dtype=torch.int64),
     }
+
+
+def moved_boxes(
+    boxes: Sequence[NDArray[np.float32]], scale: float, change: Change | None, size: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Bring boxes (P, 4) of the file to the network's pixels and through the change; clip them to (height, width).
+
+    Returns those that more than a pixel is left of, and which ones (P,) these are.
+    """
+    height, width = size
+    corners = np.array(boxes, np.float32).reshape(-1, 2, 2) * scale
+    if change is not None:
+        corners = np.sort(change.points(corners, width + 1), axis=1)
+    moved = corners.reshape(-1, 4).clip(0, [width, height, width, height])
+    kept = (moved[:, 2] > moved[:, 0] + 1) & (moved[:, 3] > moved[:, 1] + 1)
+    return moved[kept], kept
 
 
 #: From (video, frame, zoom, change, (height, width)) to the targets of one frame.
@@ -185,21 +196,38 @@ def nothing(draw: Draw, length: int) -> list[int]:
     return []
 
 
+def read_files(video: Video, positions: Sequence[int]) -> list[Image]:
+    """Read frames of a video whose frames are files of their own."""
+    return [read_frame(video.frames[position]) for position in positions]
+
+
+class Sampler(Protocol):
+    """Anything that gives the draw at a position (0, 1, 2, …) of a stream, a function of that position alone."""
+
+    def draw(self, position: int) -> Draw:
+        """Give the draw."""
+        ...
+
+
 class PairLoader:
     """Training batches from a pair sampler, in the stream's order from any step on."""
 
     def __init__(
         self,
         videos: Sequence[Video],
-        sampler: PairSampler,
+        sampler: Sampler,
         model: Model,
         augmentation: Augmentation,
         *,
         target: Target,
         beside: Callable[[Draw, int], list[int]],
         seed: int,
+        read: Callable[[Video, Sequence[int]], list[Image]] = read_files,
     ) -> None:
-        """Take the videos, the stream of pairs, what to make of Frame A's labels and which frames to load beside it."""
+        """Take the videos, the stream of pairs, what to make of Frame A's labels and which frames to load beside it.
+
+        read: gives frames of a video by their positions.
+        """
         self._videos: Mapping[str, Video] = {video.name: video for video in videos}
         self._sampler = sampler
         self._model = model
@@ -207,6 +235,7 @@ class PairLoader:
         self._target = target
         self._beside = beside
         self._seed = seed
+        self._read = read
 
     def batches(self, batch_size: int, first: int, last: int) -> Iterator[Batch]:
         """Give the batches of steps `first`, …, `last` − 1."""
@@ -219,7 +248,7 @@ class PairLoader:
         for draw in draws:
             video = self._videos[draw.video]
             positions = [draw.frame_a, *self._beside(draw, len(video.frames))]
-            images = [read_frame(video.frames[position]) for position in positions]
+            images = self._read(video, positions)
             scale = network_scale(images[0], self._model)
             images = [resize(image, scale) for image in images]
             height, width = images[0].shape[:2]

@@ -1,7 +1,8 @@
 """The paper's own values, verbatim from `reference.csv` beside this module.
 
 Columns: table, row, column, value, source (`stated` in the paper, or `derived` from stated values by the arithmetic in
-the note), note. They are values on PoseTrack17 and JHMDB: only ever shown beside ours, never mixed with them.
+the note), note. They are values on PoseTrack17, JHMDB and Diving48 (V1): only ever shown beside ours, never mixed with
+them.
 """
 
 from functools import cache

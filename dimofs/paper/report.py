@@ -52,6 +52,7 @@ _MOTIONS = {
     "channels": "offsets",
 }
 _MOTION_DELTAS = (1, 5, 10)
+_DIVES = {"rendered": "embedded data, Diving48 layout", "archives": "Diving48"}
 _FIGURES = {
     "figure3": "Figure 3. What the offsets show of motion, beside optical flow and the exact motion of people.",
     "figure6": "Figure 6. Poses of Frame A found in the features of Frame B, δ frames away.",
@@ -126,6 +127,8 @@ def write_report(
         motion=_motion(_table(results / "motion.csv")),
         table3=_table3(_table(results / "table3.csv")),
         differences=_differences(_table(results / "table3_differences.csv")),
+        table4=_table4(_table(results / "table4.csv")),
+        dive_data=_DIVES[settings.datasets.source],
         figures={name: _figure(results / f"{name}.png", caption) for name, caption in _FIGURES.items()},
         panels=_panels(_table(results / "pose/average_precision.csv")),
         samples=[_embedded(sample) for sample in _samples(results / "pose/dimofs.parquet", dataset)],
@@ -306,6 +309,16 @@ def _table3(table: pd.DataFrame | None) -> list[dict[str, Any]] | None:
 
 def _differences(table: pd.DataFrame | None) -> list[dict[str, Any]] | None:
     return None if table is None else _records(table, "map_difference", list(table["paper_difference"]), zero=True)
+
+
+def _table4(table: pd.DataFrame | None) -> list[dict[str, Any]] | None:
+    """Show Table 4 with weights in millions; a control has no paper's value and no cost."""
+    if table is None:
+        return None
+    table = table.assign(millions=table["parameters"] / 1e6, control=table["paper_accuracy"].isna())
+    return _records(
+        table.fillna({"dims": "", "pretraining": ""}), "accuracy", list(table["paper_accuracy"]), zero=False
+    )
 
 
 def _records(table: pd.DataFrame, value: str, papers: Sequence[float], zero: bool) -> list[dict[str, Any]]:

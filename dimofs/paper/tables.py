@@ -1,4 +1,4 @@
-"""Tables 1, 2 and 3: the paper's values and ours in separate columns, ours with intervals; and the table of motion."""
+"""Tables 1 to 4: the paper's values and ours in separate columns, ours with intervals; and the table of motion."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,12 @@ import pandas as pd
 from dimofs.actions.ablations import Column
 from dimofs.datasets.records import DatasetError
 from dimofs.paper.reference import paper_value
+from dimofs.recognition.rows import Row
 
 _METHODS = ("single_frame", "dimofs")
 _OURS = ["ci_low", "ci_high", "n_frames", "n_videos"]
+_COSTS = ["parameters", "gflops_per_video", "seconds_per_video"]
+_FUSED = ("final", "r2plus1d_pretrained")  # what the row fusion of Table 4 runs
 _SPREAD = ["seeds", "sd"]  # over how many seeds of the trainings our value is the mean, and how far they spread
 
 #: What each difference between columns of Table 3 isolates, in the paper's reading (§6.2).
@@ -20,6 +23,13 @@ MEANINGS = {
     "6-4": "motion cues (δ = 10 instead of 0) with DiMoFs training",
     "3-2": "motion cues (δ = 10 instead of 0) without DiMoFs training",
     "6-1": "DiMoFs, δ = 10, instead of an inflated 3-D network",
+}
+
+#: What stands below the rows of Table 4.
+CONTROLS = {
+    "scene_only": "Scene alone, the diver hidden",
+    "majority": "Always the largest class",
+    "chance": "Chance",
 }
 
 #: What each figure of merit of motion is, and its unit.
@@ -136,6 +146,49 @@ def table3_differences(differences: pd.DataFrame) -> pd.DataFrame:
     table["difference"] = [f"{minuend} − {subtrahend}" for minuend, subtrahend in pairs]
     table["meaning"] = [_meaning(minuend, subtrahend) for minuend, subtrahend in pairs]
     return table[["difference", "meaning", "paper_difference", "map_difference", "ci_low", "ci_high", *_SPREAD]]
+
+
+def table4(rows: Sequence[Row], accuracy: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """Make Table 4, accuracy on dives: a row for each row of `config/recognition.tsv`, in its order, then the controls.
+
+    accuracy: the first table of `dimofs recognition evaluate`. costs: name, parameters, gflops_per_video,
+    seconds_per_video of every row but fusion, whose cost is that of both its parts. Columns: model, dims (2D or 3D),
+    pretraining (the paper's), paper_accuracy, accuracy, ci_low, ci_high, class_mean (percent), parameters,
+    gflops_per_video, seconds_per_video. Controls have no paper_accuracy and no cost.
+
+    Raises DatasetError when a row was not judged, or its cost not measured once.
+    """
+    judged = accuracy.set_index("name")
+    if costs["name"].duplicated().any():
+        raise DatasetError(
+            f"costs: {costs['name'][costs['name'].duplicated()].iloc[0]} stands twice; measure them again"
+        )
+    measured = costs.set_index("name")[_COSTS]
+    if set(_FUSED) <= set(measured.index):
+        measured.loc["fusion"] = measured.loc[list(_FUSED)].sum()
+    for what, table in (("accuracy", judged), ("cost", measured)):
+        missing = [row.name for row in rows if row.name not in table.index]
+        if missing:
+            raise DatasetError(f"no {what} of {', '.join(missing)}; run chapter recognition again")
+    found = ["accuracy", "ci_low", "ci_high", "class_mean"]
+    lines = [
+        (
+            row.model,
+            row.dims,
+            row.pretraining,
+            row.paper_accuracy,
+            *judged.loc[row.name, found],
+            *measured.loc[row.name],
+        )
+        for row in rows
+    ]
+    lines += [
+        (model, None, None, None, *judged.loc[name, found], None, None, None)
+        for name, model in CONTROLS.items()
+        if name in judged.index
+    ]
+    names = ["model", "dims", "pretraining", "paper_accuracy", *found, *_COSTS]
+    return pd.DataFrame(lines, columns=names).astype({"parameters": "Int64"})
 
 
 def motion_table(quantities: pd.DataFrame, dataset: str) -> pd.DataFrame:

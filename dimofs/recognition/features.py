@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from dimofs.config import Features, Model
@@ -34,6 +34,8 @@ from dimofs.training.loop import as_input, device, source_digest
 Array = NDArray[np.float32]
 Image = NDArray[np.uint8]
 Pair = tuple[int, int]
+#: From Frames A and B, (H, W, 3) uint8 RGB, to (H, W, 2) dx dy.
+Flow = Callable[[Image, Image], Array]
 
 #: Columns of a table of features: one row a person in Frame A of a pair.
 COLUMNS = ("video", "frame", "delta", "person", "score", "box", "joints", "joint_scores", "dimofs", "flow")
@@ -76,19 +78,52 @@ def observe(
     pairs: Sequence[Pair],
     model: Model,
     features: Features,
-    flow: Callable[[Image, Image], Array],
+    flow: Flow,
 ) -> Iterator[tuple[Pair, People]]:
     """Find the people of Frame A for pairs (A, B) of a dive, and how their joints move until Frame B.
 
-    Every frame is decoded once and passes the backbone once; frames that no later pair needs are forgotten. `flow`
-    gives (H, W, 2) dx dy from Frame A to Frame B, both (H, W, 3) uint8 RGB. Pairs come in order of their later frame.
+    Every frame is decoded once and passes the backbone once, see `paired_features`. `flow` gives (H, W, 2) dx dy from
+    Frame A to Frame B, both (H, W, 3) uint8 RGB. Pairs come in order of their later frame.
     """
     assert network.offsets is not None
     assert network.resampling is not None
+    for ready in paired_features(network.backbone, dive, pairs, model, features.batch_size):
+        offsets = network.offsets(ready.features_a, ready.features_b)
+        found = network.detect(network.resampling(ready.features_b, offsets), ready.sizes)
+        for row, (a, b) in enumerate(ready.pairs):
+            people = _people(found[row], [level[row : row + 1] for level in offsets])
+            seen = len(people.scores) > 0
+            moved = flow(ready.frames[a], ready.frames[b]) if seen else np.zeros((1, 1, 2), np.float32)
+            yield (a, b), _in_file(people, moved, ready.scale)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Pairs of a dive whose frames have passed the backbone."""
+
+    pairs: list[Pair]
+    features_a: list[Tensor]  #: per scale (N, C, H, W)
+    features_b: list[Tensor]
+    frames: Mapping[int, Image]  #: as the network sees them, (H, W, 3); at least those of the pairs
+    scale: float  #: zoom from the file's pixels to the network's
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Each Frame A's (height, width) in pixels of the network."""
+        return [self.frames[a].shape[:2] for a, _ in self.pairs]
+
+
+def paired_features(
+    backbone: nn.Module, dive: Dive, pairs: Sequence[Pair], model: Model, batch_size: int
+) -> Iterator[Ready]:
+    """Bring the frames of a dive through a backbone, up to `batch_size` at a time, and give pairs (A, B) as they come.
+
+    Every frame is decoded once and passes the backbone once; frames that no later pair needs are forgotten.
+    """
     waiting = sorted(set(pairs), key=lambda pair: (max(pair), pair))
     held: dict[int, tuple[Image, list[Tensor]]] = {}
-    for start, images, scale in _chunks(dive, model, features.batch_size):
-        levels = network.backbone(as_input(as_tensor(images), device()))
+    for start, images, scale in _chunks(dive, model, batch_size):
+        levels = backbone(as_input(as_tensor(images), device()))
         held |= {start + row: (image, [level[row] for level in levels]) for row, image in enumerate(images)}
         ready = [pair for pair in waiting if max(pair) < start + len(images)]
         waiting = waiting[len(ready) :]
@@ -97,12 +132,7 @@ def observe(
                 [torch.stack(scales) for scales in zip(*(held[pair[end]][1] for pair in ready), strict=True)]
                 for end in (0, 1)
             )
-            offsets = network.offsets(features_a, features_b)
-            found = network.detect(network.resampling(features_b, offsets), [held[a][0].shape[:2] for a, _ in ready])
-            for row, (a, b) in enumerate(ready):
-                people = _people(found[row], [level[row : row + 1] for level in offsets])
-                moved = flow(held[a][0], held[b][0]) if len(people.scores) else np.zeros((1, 1, 2), np.float32)
-                yield (a, b), _in_file(people, moved, scale)
+            yield Ready(ready, features_a, features_b, {frame: kept[0] for frame, kept in held.items()}, scale)
         if not waiting:
             return
         needed = min(min(pair) for pair in waiting)
@@ -164,12 +194,12 @@ def fit_projection(
     wanted = inner_pairs(pairs)
     listed = [dive for dive in dives if dive.name in wanted]
     chosen = [listed[index] for index in np.unique(np.linspace(0, len(listed) - 1, features.pca_dives).astype(int))]
-    _prepare(network, features)
+    prepare(network, features)
     with torch.inference_mode():
         found = [
             people.dimofs
             for dive in tqdm(chosen, desc="pca", unit="dive", dynamic_ncols=True)
-            for _, people in observe(network, dive, list(wanted[dive.name]), model, features, _no_flow)
+            for _, people in observe(network, dive, list(wanted[dive.name]), model, features, no_flow)
         ]
     vectors = np.concatenate(found)
     vectors = (
@@ -179,13 +209,14 @@ def fit_projection(
     return Projection(pca.mean_.astype(np.float32), pca.components_.astype(np.float32))
 
 
-def _prepare(network: PoseDetector, features: Features) -> None:
+def prepare(network: PoseDetector, features: Features) -> None:
     """Ready for prediction; who is below the threshold is left out before the joints are looked for, to save time."""
     network.eval().to(device())
     network.roi_heads.score_thresh = features.score_threshold
 
 
-def _no_flow(frame_a: Image, frame_b: Image) -> Array:
+def no_flow(frame_a: Image, frame_b: Image) -> Array:
+    """Say that nothing moves, for who does not ask for flow."""
     return np.zeros((*frame_a.shape[:2], 2), np.float32)
 
 
@@ -208,7 +239,7 @@ def extract(
     projection: Projection,
     model: Model,
     features: Features,
-    flow: Callable[[Image, Image], Array],
+    flow: Flow,
     out: Path,
     resume: Path,
     identity: Mapping[str, Any],
@@ -216,27 +247,45 @@ def extract(
     """Write the features of every person in every pair of an index: a Parquet file with COLUMNS, in order of the dives.
 
     `box` (4,), `joints` (30,) = 15 × x y, `joint_scores` (15,), `dimofs` and `flow` (30,) = 15 × dx dy are float32
-    lists, pixels of the file. Parts are written to a folder in `resume` as they are done; who was stopped goes on from
-    there if `identity` (what decides about the numbers) and the package's source are the same.
+    lists, pixels of the file. Stopped and started again, it goes on, see `write_in_parts`.
     """
     wanted = inner_pairs(pairs)
-    listed = [dive for dive in dives if dive.name in wanted]
+    prepare(network, features)
+
+    def of_dives(chunk: Sequence[Dive]) -> pd.DataFrame:
+        rows = [
+            row
+            for dive in chunk
+            for pair, people in observe(network, dive, list(wanted[dive.name]), model, features, flow)
+            for row in _rows(dive.name, pair, wanted[dive.name][pair], people, projection)
+        ]
+        return _table(rows)
+
+    write_in_parts([dive for dive in dives if dive.name in wanted], of_dives, "features", out, resume, identity)
+
+
+def write_in_parts(
+    dives: Sequence[Dive],
+    of_dives: Callable[[Sequence[Dive]], pd.DataFrame],
+    name: str,
+    out: Path,
+    resume: Path,
+    identity: Mapping[str, Any],
+) -> None:
+    """Write a table about dives as Parquet, made by `of_dives` for PART dives at a time, in their order.
+
+    Parts are written to a folder in `resume` as they are done; who was stopped goes on from there if `identity` (what
+    decides about the numbers) and the package's source are the same.
+    """
     decisive = json.dumps([dict(identity), source_digest()], sort_keys=True)
     folder = resume / hashlib.sha256(decisive.encode()).hexdigest()[:16]
-    _prepare(network, features)
     parts = []
-    with torch.inference_mode(), tqdm(total=len(listed), desc="features", unit="dive", dynamic_ncols=True) as bar:
-        for start in range(0, len(listed), PART):
+    with torch.inference_mode(), tqdm(total=len(dives), desc=name, unit="dive", dynamic_ncols=True) as bar:
+        for start in range(0, len(dives), PART):
             parts.append(folder / f"{start:06d}.parquet")
-            chunk = listed[start : start + PART]
+            chunk = dives[start : start + PART]
             if not parts[-1].exists():
-                rows = [
-                    row
-                    for dive in chunk
-                    for pair, people in observe(network, dive, list(wanted[dive.name]), model, features, flow)
-                    for row in _rows(dive.name, pair, wanted[dive.name][pair], people, projection)
-                ]
-                write_parquet(_table(rows), parts[-1])
+                write_parquet(of_dives(chunk), parts[-1])
             bar.update(len(chunk))
     write_parquet(pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True), out)
     shutil.rmtree(resume)

@@ -174,5 +174,6 @@ def test_the_sections_are_chapters_and_what_they_share() -> None:
         "actions",
         "features",
         "clusters",
+        "recognition",
         "paper",
     ]

@@ -18,7 +18,8 @@ from workflow.compile_dvc import build_dag, chapter
 from workflow.fingerprint import fingerprint
 
 CHAPTERS = (
-    "datasets", "pairs", "pretrain", "pose", "tracking", "motion", "actions", "features", "clusters", "paper"
+    "datasets", "pairs", "pretrain", "pose", "tracking", "motion", "actions", "features", "clusters",
+    "recognition", "paper",
 )  # fmt: skip
 
 
@@ -146,7 +147,8 @@ def test_every_training_runs_for_each_seed(tmp_path: Path) -> None:
         assert "seeds: [0]" in text
         folder = tmp_path / seeds
         (folder / "config").mkdir(parents=True)
-        shutil.copy(ROOT / SMOKE / "config/ablations.tsv", folder / "config")
+        for sheet in (ABLATIONS, RECOGNITION):
+            shutil.copy(ROOT / SMOKE / "config" / sheet, folder / "config")
         (folder / "config/config.yaml").write_text(text.replace("seeds: [0]", f"seeds: [{seeds}]"), encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "-n", "-p", "--directory", str(folder), "all"]
         plan = subprocess.run(
@@ -176,7 +178,7 @@ def test_every_training_runs_for_each_seed(tmp_path: Path) -> None:
 def broken(tmp_path: Path, name: str, old: str, new: str) -> str:
     """Give what Snakemake says where a file of the configuration holds a mistake."""
     (tmp_path / "config").mkdir()
-    for file in ("config.yaml", "ablations.tsv"):
+    for file in (CONFIG, ABLATIONS, RECOGNITION):
         text = (ROOT / SMOKE / "config" / file).read_text(encoding="utf-8")
         if file == name:
             assert old in text
@@ -189,7 +191,7 @@ def broken(tmp_path: Path, name: str, old: str, new: str) -> str:
     return result.stdout
 
 
-CONFIG, ABLATIONS = "config.yaml", "ablations.tsv"
+CONFIG, ABLATIONS, RECOGNITION = "config.yaml", "ablations.tsv", "recognition.tsv"
 
 
 @pytest.mark.parametrize(
@@ -205,8 +207,9 @@ CONFIG, ABLATIONS = "config.yaml", "ablations.tsv"
             "dimofs\tstream",
             ["ablations.tsv, line", "'motion'", "offsets, flow, none"],
         ),
+        (RECOGNITION, "trn\t2D", "trn\t4D", ["recognition.tsv, line 4", "'dims'", "2D or 3D"]),
     ],
-    ids=["misspelled key", "wrong type", "unknown training", "a seed twice", "bad row"],
+    ids=["misspelled key", "wrong type", "unknown training", "a seed twice", "bad row", "bad row of Table 4"],
 )
 def test_a_mistake_in_the_configuration_is_named(
     tmp_path: Path, name: str, old: str, new: str, says: list[str]

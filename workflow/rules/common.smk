@@ -1,4 +1,4 @@
-"""Shared by all chapters: the checked configuration, the columns of Table 3, and the parameters that rules record.
+"""Shared by all chapters: the checked configuration, the columns of Table 3, the rows of Table 4, and the parameters that rules record.
 
 Every network is trained once for each of the `seeds`, and {run} ends the names of all files that hang on one: nothing
 for the first seed, `-seed<N>` for another. What a training starts from is of the same run.
@@ -17,6 +17,7 @@ sys.path.insert(0, workflow.basedir)
 
 from dimofs.actions.ablations import find_training, read_columns
 from dimofs.config import ConfigError, DeltaRange, Pairs, Section, check_config
+from dimofs.recognition.rows import read_rows
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from workflow.fingerprint import fingerprint
@@ -24,6 +25,7 @@ from workflow.origin import distrust
 
 CONFIG = "config/config.yaml"
 ABLATIONS = "config/ablations.tsv"
+RECOGNITION = "config/recognition.tsv"
 
 # Jobs run the package of this checkout, which is the one whose code is recorded.
 search_path = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
@@ -32,6 +34,7 @@ os.environ.update(PYTHONPATH=search_path)
 try:
     CHECKED = check_config(config, Path(CONFIG))
     COLUMNS = read_columns(Path(ABLATIONS))
+    ROWS = {row.name: row for row in read_rows(Path(RECOGNITION))}
     for training in CHECKED.actions.sweep:
         find_training(COLUMNS, training)
 except ConfigError as error:
@@ -40,11 +43,36 @@ except ConfigError as error:
 RUNS = CHECKED.runs()
 TRAININGS = sorted({column.training.name for column in COLUMNS})
 UNPACKED = ["posetrack18", "jhmdb", "diving48"] if CHECKED.datasets.source == "archives" else []
+DATASETS = ["posetrack18", "stills", "jhmdb", "diving48", "corpus"]
 TRACKED = {
     "single_frame": "results/pose/single_frame{run}.parquet",
     "dimofs": "results/tracking/dimofs_detections{run}.parquet",
 }
 CLUSTERED = ["pose", "pose_flow", "pose_dimofs"]
+# What the network that predicts clusters shares with those of `actions`.
+CLUSTER_NETWORK = [
+    f"actions.{key}" for key in ("mlp_features", "scale_offsets_by_stride", "proposals_test", "nms_threshold")
+]
+# Only a renderer knows which pixels are the diver's.
+SCENE_CONTROL = ["scene_only"] if CHECKED.datasets.source == "rendered" else []
+# What is trained of the networks of others, from what, and on what.
+CORPUS = ["c3d_corpus", "r2plus1d_corpus"]
+RIVALS = {
+    "tsn_rgb": "results/pretrain/still.safetensors",
+    "tsn_flow": "results/pretrain/still.safetensors",
+    "trn": "results/pretrain/still.safetensors",
+    "c3d": "results/recognition/c3d_corpus.safetensors",
+    "r2plus1d": [],
+    "r2plus1d_pretrained": "results/recognition/r2plus1d_corpus.safetensors",
+    "r2plus1d_pretrained_hold_out": "results/recognition/r2plus1d_corpus.safetensors",
+    **{name: [] for name in CORPUS},
+}
+if CHECKED.recognition.rivals.networks == "full":  # these start from torchvision's weights
+    DATASETS.remove("corpus")
+    RIVALS = {name: [] for name in RIVALS if name not in CORPUS}
+RIVAL_ROWS = ["tsn_rgb", "tsn_flow", "trn", "c3d", "r2plus1d", "r2plus1d_pretrained"]
+# What a training of theirs depends on: all but the other's budget, and what is done at test time.
+RIVAL_KEYS = {*type(CHECKED.recognition.rivals).model_fields} - {"training", "pretraining", "views"}
 # What the PCA depends on: all of `features` but its flow.
 PCA_KEYS = [key for key in type(CHECKED.features).model_fields if key != "flow"]
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -101,6 +129,13 @@ def column_deltas(training: str) -> list[str]:
 def initial_weights(training: str, run: str) -> str:
     """Give the checkpoint that a training starts from."""
     return f"results/pretrain/{find_training(COLUMNS, training).initial_weights}{run}.safetensors"
+
+
+def rival_settings(rival: str) -> list[str]:
+    """Give what decides about the training of a network of others: on the corpus, or on the dives."""
+    own = ("pretraining",) if rival in CORPUS else ("training",)
+    keys = [f"recognition.rivals.{key}" for key in (*sorted(RIVAL_KEYS), *own)]
+    return list(settings(*keys, *([] if rival in CORPUS else ["pairs.diving48_labels"])).values())
 
 
 def run_seed(run: str) -> str:

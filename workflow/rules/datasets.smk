@@ -2,7 +2,7 @@
 
 INPUTS: nothing but the configuration; for archives config/datasets.tsv, and what you put under data/archives/, which no
 rule changes or removes.
-OUTPUTS: data/datasets/{posetrack18,stills,jhmdb,diving48}/ and beside each its manifest data/datasets/<name>.csv, which names
+OUTPUTS: data/datasets/{posetrack18,stills,jhmdb,diving48,corpus}/ and beside each its manifest data/datasets/<name>.csv, which names
 every file with its sha256. Later chapters take the manifest: Snakemake compares files by content, folders by clock.
 """
 
@@ -13,13 +13,13 @@ localrules:
 
 rule datasets:
     input:
-        expand("data/datasets/{name}.csv", name=["posetrack18", "stills", "jhmdb", "diving48"]),
+        expand("data/datasets/{name}.csv", name=DATASETS),
     message:
         "the data sets are there"
 
 
 rule render:
-    """Render people from moving 3-D skeletons; the stills are to this project what COCO is to the paper (§3, §6)."""
+    """Render people from moving 3-D skeletons; stills stand for the paper's COCO, the corpus for Kinetics (§3, §6)."""
     input:
         config=ancient(CONFIG),
     output:
@@ -30,7 +30,7 @@ rule render:
     benchmark:
         "logs/benchmarks/datasets/{name}.jsonl"
     wildcard_constraints:
-        name="|".join({"posetrack18", "stills", "jhmdb", "diving48"} - {*UNPACKED}),
+        name="|".join({*DATASETS} - {*UNPACKED}),
     threads: CPUS
     resources:
         mem_mb=2000,

@@ -17,6 +17,7 @@ import av
 import cv2
 import numpy as np
 import scipy.io
+from numpy.typing import NDArray
 
 from dimofs.config import Datasets
 from dimofs.datasets.records import JHMDB_CLASSES
@@ -69,8 +70,8 @@ def jhmdb_plan(datasets: Datasets, seed: int, root: Path) -> list[ActionClip]:
     return tasks
 
 
-def write_action_clip(task: ActionClip) -> None:
-    """Render one clip: video, frames (those of the video, as in the original), joints, mask and sidecar."""
+def film(task: ActionClip) -> tuple[Scene, Clip, NDArray[np.uint8], int]:
+    """Draw a scene and render it: with the mask (T, H, W) of its actor, and the quantiser of the video."""
     rng = np.random.default_rng(task.seeds)
     others = int(rng.choice((0, 1, 2, 3), p=(0.55, 0.25, 0.12, 0.08)))
     framing = Framing(
@@ -92,12 +93,17 @@ def write_action_clip(task: ActionClip) -> None:
         mask = labels.puppet_mask(clip)
         if mask.any((1, 2)).all():  # no frame of JHMDB is without its actor: a scene that loses him is drawn anew
             break
-    quantiser = int(rng.choice((2, 3, 4, 6), p=(0.135, 0.365, 0.365, 0.135)))
+    return scene, clip, mask, int(rng.choice((2, 3, 4, 6), p=(0.135, 0.365, 0.365, 0.135)))
+
+
+def write_action_clip(task: ActionClip) -> None:
+    """Render one clip: video, frames (those of the video, as in the original), joints, mask and sidecar."""
+    scene, clip, mask, quantiser = film(task)
     facing = _facing(scene)
     name = _clip_name(task, scene, clip, facing, quantiser)
 
     video = task.root / "ReCompress_Videos" / task.label / f"{name}.avi"
-    _write_video(clip.frames, video, quantiser)
+    write_video(clip.frames, video, quantiser)
     frames = task.root / "Rename_Images" / task.label / name
     frames.mkdir(parents=True)
     for number, picture in enumerate(_read_video(video), 1):
@@ -148,7 +154,7 @@ def _write_mat(variables: dict[str, Any], path: Path) -> None:
         file.write(b"MATLAB 5.0 MAT-file, rendered by dimofs".ljust(116))
 
 
-def _write_video(frames: Sequence[Picture], path: Path, quantiser: int) -> None:
+def write_video(frames: Sequence[Picture], path: Path, quantiser: int) -> None:
     """The clip as MPEG-4 in AVI at 30 frames a second; the quantiser is 1 (best) to 31."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = frames[0].shape[:2]

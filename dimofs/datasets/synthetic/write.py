@@ -1,4 +1,4 @@
-"""Render the embedded data sets and write them in the official layouts of PoseTrack18, JHMDB and Diving48.
+"""Render the embedded data sets, in the official layouts of PoseTrack18, JHMDB and Diving48; the corpus has its own.
 
 Every sequence has its own random stream, named by data set, split and position, so the files do not depend on the
 number of workers, and a larger data set begins with the smaller one.
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from dimofs.config import Datasets
 from dimofs.datasets.records import DatasetError
+from dimofs.datasets.synthetic.corpus_files import CorpusClip, corpus_plan, write_corpus_clip, write_corpus_labels
 from dimofs.datasets.synthetic.diving48_files import DiveClip, diving48_plan, write_dive, write_labels
 from dimofs.datasets.synthetic.jhmdb_files import ActionClip, jhmdb_plan, write_action_clip, write_splits
 from dimofs.datasets.synthetic.posetrack_files import PoseSequence, posetrack_plan, stills_plan, write_sequence
@@ -23,13 +24,14 @@ from dimofs.datasets.synthetic.posetrack_files import PoseSequence, posetrack_pl
 #: The file that marks a folder as rendered, and so as one that may be replaced.
 MARKER = "RENDERED.txt"
 
-Task = PoseSequence | ActionClip | DiveClip
+Task = PoseSequence | ActionClip | DiveClip | CorpusClip
 
 _PLANS: dict[str, Callable[[Datasets, int, Path], Sequence[Task]]] = {
     "posetrack18": posetrack_plan,
     "stills": stills_plan,
     "jhmdb": jhmdb_plan,
     "diving48": diving48_plan,
+    "corpus": corpus_plan,
 }
 
 
@@ -37,7 +39,7 @@ def render(name: str, datasets: Datasets, seed: int, root: Path, workers: int) -
     """Render a data set into the folder `root`, which appears when all of it is there.
 
     Args:
-        name: "posetrack18", "stills", "jhmdb" or "diving48".
+        name: "posetrack18", "stills", "jhmdb", "diving48" or "corpus".
         datasets: sizes, from the configuration.
         seed: root of every random stream.
         root: the folder; an earlier rendering there is replaced.
@@ -57,6 +59,8 @@ def render(name: str, datasets: Datasets, seed: int, root: Path, workers: int) -
         _run(tasks, workers, name)
         if name == "jhmdb":
             write_splits(folder, seed)
+        if name == "corpus":
+            write_corpus_labels(folder, [task for task in tasks if isinstance(task, CorpusClip)])
         if name == "diving48":
             write_labels(folder, [task for task in tasks if isinstance(task, DiveClip)])
         (folder / MARKER).write_text(
@@ -94,5 +98,7 @@ def _write(task: Task) -> None:
         write_sequence(task)
     elif isinstance(task, ActionClip):
         write_action_clip(task)
+    elif isinstance(task, CorpusClip):
+        write_corpus_clip(task)
     else:
         write_dive(task)

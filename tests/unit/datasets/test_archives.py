@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from dimofs.config import ConfigError, Datasets, Diving48Size, JhmdbSize, PoseTrackSize, StillsSize
+from dimofs.config import ConfigError, CorpusSize, Datasets, Diving48Size, JhmdbSize, PoseTrackSize, StillsSize
 from dimofs.datasets import archives as module
 from dimofs.datasets.archives import Archive, assemble, obtain, read_archives
 from dimofs.datasets.counts import check_counts
@@ -107,6 +107,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
         diving48=Diving48Size(
             train_clips_per_class=1, test_clips_per_class=1, train_videos=1, test_videos=1, frame_rate=10
         ),
+        corpus=CorpusSize(clips_per_class=1, frames=2),
     )
     for clip in jhmdb_plan(sizes, 0, root):
         write_action_clip(clip)

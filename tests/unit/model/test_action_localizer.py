@@ -75,6 +75,23 @@ def test_what_is_shared_over_delta_gives_the_detections_of_the_whole_network(con
 
 
 @torch.inference_mode()
+def test_activations_are_the_class_probabilities_of_separate_people(config):
+    network = build(config, "none").eval()
+    boxes = torch.tensor([[0.0, 0, 20, 20], [1, 0, 21, 20], [40, 40, 60, 60], [0, 40, 20, 60]])
+    logits = torch.full((4, 22), -9.0)
+    logits[0, [0, 3]] = torch.tensor([0.0, 0.0])  # half background; hides behind the next
+    logits[1, [0, 3, 4]] = torch.tensor([0.0, 1.0, 1.0])
+    logits[2, 5] = 9.0  # a sure person elsewhere
+    logits[3, [0, 6]] = torch.tensor([3.0, 0.0])  # likelier background than the threshold allows
+    network._predict = lambda *_: (torch.cat([logits, logits[2:3]]), torch.zeros(5, 88))
+    found = network.activations([boxes, boxes[:1]], [], [], SIZES, threshold=0.3)
+    probabilities = logits.softmax(-1)[:, 1:]
+    torch.testing.assert_close(found[0], probabilities[1] + probabilities[2])
+    torch.testing.assert_close(found[1], probabilities[2])
+    assert network.activations([boxes, boxes[:1]], [], [], SIZES, threshold=1.01).sum() == 0
+
+
+@torch.inference_mode()
 def test_a_fresh_inflation_is_the_flat_backbone_on_the_middle_frame(config):
     flat = build(config, "none").eval()
     expected = flat.backbone(frames(1))

@@ -6,6 +6,7 @@ from dimofs.actions.ablations import read_columns
 from dimofs.actions.evaluate import PAPER_DIFFERENCES
 from dimofs.metrics import POSE_COLUMNS
 from dimofs.paper.reference import paper_value, paper_values
+from dimofs.recognition.rows import read_rows
 
 ROOT = Path(__file__).parents[3]
 
@@ -61,3 +62,13 @@ def test_derived_values_of_figure_6():
 def test_the_ablations_carry_the_papers_values():
     for column in read_columns(ROOT / "config" / "ablations.tsv"):
         assert column.paper_map == paper_value("table3", column.name.split()[0], "map")
+
+
+def test_table_4_is_that_of_the_sheet():
+    rows = read_rows(ROOT / "config/recognition.tsv")
+    assert {row.name: row.paper_accuracy for row in rows} == {
+        row.name: paper_value("table4", row.name, "accuracy") for row in rows
+    }
+    for minuend, subtrahend in (("init_pose_dimofs", "init_pose_flow"), ("final", "r2plus1d")):
+        difference = paper_value("table4", minuend, "accuracy") - paper_value("table4", subtrahend, "accuracy")
+        assert difference == pytest.approx(paper_value("table4", f"{minuend}-{subtrahend}", "difference"))

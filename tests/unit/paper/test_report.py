@@ -20,7 +20,7 @@ from dimofs.paper.report import duration, job_times, machine, marks, write_repor
 CONFIG = Path(__file__).parents[3] / "config" / "config.yaml"
 
 
-PARTS = ("table1.csv", "table2.csv", "table3.csv", "motion.csv", "claims.csv", "figure7.png")
+PARTS = ("table1.csv", "table2.csv", "table3.csv", "table4.csv", "motion.csv", "claims.csv", "figure7.png")
 
 
 class Page(HTMLParser):
@@ -83,6 +83,13 @@ def write_results(results):
     )
     (results / "table3_differences.csv").write_text(
         "difference,meaning,paper_difference,map_difference,ci_low,ci_high\n6 − 5,instead of flow,3.8,-7.0,-9.0,-4.0\n",
+        encoding="utf-8",
+    )
+    (results / "table4.csv").write_text(
+        "model,dims,pretraining,paper_accuracy,accuracy,ci_low,ci_high,class_mean,"
+        "parameters,gflops_per_video,seconds_per_video\n"
+        "Ours-final,2D,PoseTrack (poses),24.1,22.0,18.0,26.0,21.5,4553576,98.76,1.234\n"
+        "Chance,,,,2.1,,,2.1,,,\n",
         encoding="utf-8",
     )
     rows = [
@@ -175,7 +182,7 @@ class TestWholePage:
 
     def test_links_lead_somewhere(self, full):
         inside = [link[1:] for link in full.links if link.startswith("#")]
-        assert len(inside) == 8
+        assert len(inside) == 9
         assert set(inside) <= set(full.ids)
         assert len(full.ids) == len(set(full.ids))
 
@@ -222,6 +229,11 @@ class TestWholePage:
         assert "resamples: 10000" in full.text
         assert machine()["Python"] in full.text
 
+    def test_table_4_has_costs_and_controls(self, full):
+        row = "Ours-final 2D PoseTrack (poses) 24.1 22.0 [18.0, 26.0] 21.5 4.6 98.8 1.23"
+        assert row in full.text
+        assert "Chance – 2.1 2.1 – – –" in full.text
+
     def test_seeds_are_named_where_there_are_several(self, full, tmp_path):
         assert "Seed 0, of the trainings 0." in full.text
         assert "trained" not in full.text.partition("How to read")[2].partition("Poses")[0]
@@ -239,8 +251,8 @@ class TestWholePage:
 class TestParts:
     def test_an_empty_run_is_a_page_that_says_so(self, tmp_path):
         page = render(tmp_path)
-        for what in ("The verdicts are", "Table 1 is", "Table 2 is", "Table 3 is", "Figure 3 is", "Figure 6 is",
-                     "Figure 7 is", "The measurements of motion are", "The training curves are",
+        for what in ("The verdicts are", "Table 1 is", "Table 2 is", "Table 3 is", "Table 4 is", "Figure 3 is",
+                     "Figure 6 is", "Figure 7 is", "The measurements of motion are", "The training curves are",
                      "The sample detections are", "The ledger is", "Times are"):  # fmt: skip
             assert f"{what} left out" in page.text
         assert "snakemake results/table1.csv" in page.text

@@ -9,7 +9,8 @@ from dimofs.actions.evaluate import PAPER_DIFFERENCES
 from dimofs.datasets.records import DatasetError
 from dimofs.metrics import POSE_COLUMNS
 from dimofs.motion.evaluate import quantities
-from dimofs.paper.tables import MOTION_MEANINGS, motion_table, table1, table2, table3, table3_differences
+from dimofs.paper.tables import MOTION_MEANINGS, motion_table, table1, table2, table3, table3_differences, table4
+from dimofs.recognition.rows import Row
 
 
 def average_precision():
@@ -158,6 +159,49 @@ class TestTable3:
     def test_a_column_that_was_not_scored(self):
         with pytest.raises(DatasetError, match=r"no value for column 6, 3 \(frozen\) of the ablations"):
             table3(ABLATIONS, SCORED.iloc[[1, 3]])
+
+
+class TestTable4:
+    ROWS = (
+        Row("Ours", "final", "2D", "PoseTrack (poses)", 24.1),
+        Row("R(2+1)D", "r2plus1d_pretrained", "3D", "Kinetics (actions)", 28.9),
+        Row("Both", "fusion", "3D", "Kinetics + PoseTrack", 31.4),
+    )
+    JUDGED = pd.DataFrame(
+        [
+            ("final", 24.0, 20, 28, 23.5),
+            ("r2plus1d_pretrained", 30.0, 27, 33, 29.5),
+            ("fusion", 32.0, 29, 35, 31.0),
+            ("scene_only", 2.0, 1, 5, 2.25),
+            ("chance", 2.125, None, None, 2.125),
+        ],
+        columns=["name", "accuracy", "ci_low", "ci_high", "class_mean"],
+    )
+    COSTS = pd.DataFrame(
+        [("final", 4_000_000, 90.5, 1.5), ("r2plus1d_pretrained", 31_000_000, 40.0, 2.0), ("other", 1, 1.0, 1.0)],
+        columns=["name", "parameters", "gflops_per_video", "seconds_per_video"],
+    )
+
+    def test_the_file(self):
+        assert table4(self.ROWS, self.JUDGED, self.COSTS).to_csv(index=False).splitlines() == [
+            "model,dims,pretraining,paper_accuracy,accuracy,ci_low,ci_high,class_mean,"
+            "parameters,gflops_per_video,seconds_per_video",
+            "Ours,2D,PoseTrack (poses),24.1,24.0,20.0,28.0,23.5,4000000,90.5,1.5",
+            "R(2+1)D,3D,Kinetics (actions),28.9,30.0,27.0,33.0,29.5,31000000,40.0,2.0",
+            "Both,3D,Kinetics + PoseTrack,31.4,32.0,29.0,35.0,31.0,35000000,130.5,3.5",
+            '"Scene alone, the diver hidden",,,,2.0,1.0,5.0,2.25,,,',
+            "Chance,,,,2.125,,,2.125,,,",
+        ]
+
+    def test_a_row_that_was_not_judged(self):
+        with pytest.raises(DatasetError, match="no accuracy of final"):
+            table4(self.ROWS, self.JUDGED.iloc[1:], self.COSTS)
+
+    def test_a_cost_that_is_missing_or_stands_twice(self):
+        with pytest.raises(DatasetError, match="no cost of r2plus1d_pretrained, fusion"):
+            table4(self.ROWS, self.JUDGED, self.COSTS.iloc[[0, 2]])
+        with pytest.raises(DatasetError, match="other stands twice"):
+            table4(self.ROWS, self.JUDGED, self.COSTS.iloc[[0, 1, 2, 2]])
 
 
 class TestTable3Differences:

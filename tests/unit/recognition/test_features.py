@@ -142,7 +142,7 @@ def test_flow_is_read_at_the_joints_in_pixels_of_the_file(network: PoseDetector,
 
 def test_people_below_the_threshold_are_left_out(network: PoseDetector, dives: list[Dive]) -> None:
     with torch.inference_mode():
-        module._prepare(network, SETTINGS.model_copy(update={"score_threshold": 0.99}))
+        module.prepare(network, SETTINGS.model_copy(update={"score_threshold": 0.99}))
         ((_, people),) = observe(network, dives[0], [(0, 5)], MODEL, SETTINGS, shift)
     assert len(people.scores) == 0
     assert people.dimofs.shape[1:] == (15, 4 * 2 * MODEL.fpn_channels)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from dimofs.config import Datasets, Diving48Size, JhmdbSize, PoseTrackSize, StillsSize
+from dimofs.config import CorpusSize, Datasets, Diving48Size, JhmdbSize, PoseTrackSize, StillsSize
 from dimofs.datasets.contact_sheet import contact_sheet
 from dimofs.datasets.jhmdb import read_jhmdb
 from dimofs.datasets.manifest import write_manifest
@@ -34,6 +34,7 @@ SIZES = Datasets(
     diving48=Diving48Size(
         train_clips_per_class=2, test_clips_per_class=1, train_videos=3, test_videos=2, frame_rate=12
     ),
+    corpus=CorpusSize(clips_per_class=1, frames=2),
 )
 
 

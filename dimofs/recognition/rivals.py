@@ -1,0 +1,243 @@
+"""The rivals of Table 4 (§6.3), trained and tested alike: TSN, TRN, C3D and R(2+1)D."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torchvision.models import ResNet50_Weights
+from torchvision.models.video import R2Plus1D_18_Weights, R3D_18_Weights
+from tqdm import tqdm
+
+from dimofs.config import Config, Rivals, Training
+from dimofs.datasets.corpus import Action
+from dimofs.datasets.diving48 import Dive
+from dimofs.model.video_networks import (
+    ClipNetwork,
+    RelationNetwork,
+    SegmentNetwork,
+    full_clip_network,
+    small_c3d,
+    small_r2plus1d,
+)
+from dimofs.pairs.loading import Batch
+from dimofs.recognition.clips import ClipLoader, HeldVideo, Sampling, as_flow, clip, hold, hold_all
+from dimofs.recognition.cost import COLUMNS, count_weights, measure_cost
+from dimofs.recognition.predictions import LABELS
+from dimofs.training.checkpoint import load_checkpoint, start_from
+from dimofs.training.loop import Run, as_input, device, train
+
+Array = NDArray[np.float32]
+Scores = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A network, what it sees and what it starts from."""
+
+    network: Literal["tsn", "trn", "c3d", "r2plus1d"]
+    initial: Literal["still", "corpus"] | None  #: the still-image weights, the actions of the corpus, or random weights
+    flow: bool = False  #: stacks of optical flow instead of frames
+
+    def sampling(self, rivals: Rivals) -> Sampling:
+        """Which images of a video it sees at once."""
+        if self.network in ("tsn", "trn"):
+            return Sampling(rivals.segments, rivals.flow_fields if self.flow else 1, None)
+        return Sampling(rivals.clip_frames, 1, rivals.clip_stride)
+
+
+#: What is trained on the dives, by the name of its row in Table 4; `tsn_flow` is the flow stream of that row alone.
+RIVALS = {
+    "tsn_rgb": Rival("tsn", "still"),
+    "tsn_flow": Rival("tsn", "still", flow=True),
+    "trn": Rival("trn", "still"),
+    "c3d": Rival("c3d", "corpus"),
+    "r2plus1d": Rival("r2plus1d", None),
+    "r2plus1d_pretrained": Rival("r2plus1d", "corpus"),
+}
+
+#: What is trained on the corpus of actions, for the rivals that start from it.
+PRETRAININGS = {"c3d_corpus": Rival("c3d", None), "r2plus1d_corpus": Rival("r2plus1d", None)}
+
+#: A rival trained without the dives of `hold_out`, and its scores of those: the weight of the fusion is chosen there.
+HELD_OUT = {"r2plus1d_pretrained_hold_out": RIVALS["r2plus1d_pretrained"]}
+
+#: Networks of each row, with the weights of their scores; those of TSN's streams are TSN's own.
+ROWS = {name: ((name, 1.0),) for name in RIVALS} | {"tsn_flow": (("tsn_rgb", 1.0), ("tsn_flow", 1.5))}
+
+
+#: What stands for the rival's own pre-training where networks are full: ImageNet, and Kinetics for both 3-D networks.
+FULL_WEIGHTS = {
+    "tsn": ResNet50_Weights.IMAGENET1K_V1,
+    "trn": ResNet50_Weights.IMAGENET1K_V1,
+    "c3d": R3D_18_Weights.KINETICS400_V1,
+    "r2plus1d": R2Plus1D_18_Weights.KINETICS400_V1,
+}
+
+
+def build_rival(rival: Rival, config: Config, classes: int) -> nn.Module:
+    """Build a network with random weights that maps clips (N, T, C, S, S) in [0, 1] to logits (N, classes)."""
+    rivals = config.recognition.rivals
+    full = rivals.networks == "full"
+    model = None if full else config.model
+    if rival.network == "trn":
+        return RelationNetwork(model, classes, rivals.dropout, rivals.segments)
+    if rival.network == "tsn":
+        return SegmentNetwork(model, classes, rivals.dropout)
+    if full:
+        backbone = full_clip_network("r3d_18" if rival.network == "c3d" else "r2plus1d_18")
+    elif rival.network == "c3d":
+        backbone = small_c3d(rivals.c3d_width)
+    else:
+        backbone = small_r2plus1d(rivals.r2plus1d_width)
+    return ClipNetwork(*backbone, classes, rivals.dropout)
+
+
+def start_weights(network: nn.Module, rival: Rival, rivals: Rivals, checkpoint: Path | None) -> None:
+    """Give a new network what it starts from; a stream of flow gets its first layer from that of the colours (TSN).
+
+    checkpoint: the still-image weights or the network trained on the corpus; None for random weights, and for the full
+    networks, which take torchvision's weights on ImageNet and Kinetics (downloaded once, their hash checked).
+    """
+    if rivals.networks == "full" and rival.initial is not None:
+        backbone = network.backbone.body if isinstance(network, SegmentNetwork | RelationNetwork) else network.backbone
+        assert isinstance(backbone, nn.Module)
+        loaded = FULL_WEIGHTS[rival.network].get_state_dict(progress=False, check_hash=True)
+        backbone.load_state_dict({name: loaded[name] for name in backbone.state_dict()})
+    elif checkpoint is not None:
+        start_from(network, checkpoint, parts=("backbone.",))
+    if rival.flow:
+        _see_flow(network, rivals)
+
+
+def _see_flow(network: nn.Module, rivals: Rivals) -> None:
+    assert isinstance(network, SegmentNetwork)
+    network.see_flow(2 * rivals.flow_fields)
+
+
+def batch_losses(network: nn.Module) -> Callable[[Batch], dict[str, Tensor]]:
+    """Bind a network to its loss over batches."""
+
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        clips = torch.stack([as_input(images, device()) for images in batch.frames], dim=1)
+        labels = torch.stack([target["label"] for target in batch.targets]).to(device())
+        return {"label": cross_entropy(network(clips).float(), labels)}
+
+    return losses
+
+
+def train_rival(
+    config: Config,
+    rival: Rival,
+    videos: Sequence[Dive] | Sequence[Action],
+    classes: int,
+    training: Training,
+    initial: Path | None,
+    run: Run,
+) -> None:
+    """Train one network to tell the labels of videos apart.
+
+    With one `training` and one seed, all see the same videos in the same order under the same changes.
+    """
+    rivals = config.recognition.rivals
+    torch.manual_seed(run.seed)
+    network = build_rival(rival, config, classes)
+    start_weights(network, rival, rivals, initial)
+    loader = ClipLoader(
+        hold_all(videos, rivals, flow=rival.flow), rival.sampling(rivals), rivals.augmentation, run.seed
+    )
+    train(network, batch_losses(network), loader, training, run)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A trained network of a row of Table 4, in evaluation mode, with the weight of its scores."""
+
+    network: nn.Module
+    rival: Rival
+    weight: float = 1.0
+
+
+def load_row(row: str, config: Config, folder: Path) -> list[Part]:
+    """Load the networks of one of ROWS, whose checkpoints lie in `folder`. Raises CheckpointError."""
+    return [load_part(RIVALS[name], config, folder / f"{name}.safetensors", weight) for name, weight in ROWS[row]]
+
+
+def load_part(rival: Rival, config: Config, checkpoint: Path, weight: float = 1.0) -> Part:
+    """Load a network that was trained on dives. Raises CheckpointError."""
+    network = build_rival(rival, config, LABELS)
+    if rival.flow:
+        _see_flow(network, config.recognition.rivals)
+    network.load_state_dict(load_checkpoint(checkpoint)[0])
+    return Part(network.eval().to(device()), rival, weight)
+
+
+def recognise(row: Sequence[Part], video: HeldVideo, rivals: Rivals) -> Array:
+    """Give the log-probabilities (LABELS,) of a video of frames: each network's mean over views of the video.
+
+    The networks of one row are fused by the weighted sum of their log-probabilities (TSN).
+    """
+    scores = torch.stack([part.weight * _scores(part, video, rivals) for part in row]).sum(0)
+    return torch.log_softmax(scores, 0).numpy()
+
+
+def _scores(part: Part, video: HeldVideo, rivals: Rivals) -> Tensor:
+    seen = as_flow(video) if part.rival.flow else video
+    views = part.rival.sampling(rivals).views(len(seen.images), rivals.views)
+    clips = torch.from_numpy(np.stack([clip(seen.images, positions) for positions in views]))
+    logits = part.network(as_input(clips, device())).float().cpu()
+    return torch.log_softmax(logits, 1).logsumexp(0)
+
+
+def predict_rivals(config: Config, rows: Mapping[str, Sequence[Part]], dives: Sequence[Dive]) -> dict[str, Array]:
+    """Give every row's log-probabilities (N, LABELS) of N dives."""
+    rivals = config.recognition.rivals
+    scores: dict[str, list[Array]] = {row: [] for row in rows}
+    with torch.inference_mode():
+        for dive in tqdm(dives, desc="dives", unit="dive", dynamic_ncols=True):
+            held = hold(dive, rivals)
+            for row, parts in rows.items():
+                scores[row].append(recognise(parts, held, rivals))
+    return {row: np.stack(values) for row, values in scores.items()}
+
+
+def rival_costs(config: Config, rows: Mapping[str, Sequence[Part]], dives: Sequence[Dive]) -> pd.DataFrame:
+    """Measure what it costs to recognise a dive, from the file on: a row of `cost.COLUMNS` for each of `rows`."""
+    rivals = config.recognition.rivals
+    costs = []
+    for row, parts in rows.items():
+        weights = count_weights(*(part.network for part in parts))
+        from_file = partial(_from_file, parts, rivals)
+        costs.append({"name": row, **asdict(measure_cost(weights, from_file, dives))})
+    return pd.DataFrame(costs, columns=list(COLUMNS))
+
+
+def _from_file(row: Sequence[Part], rivals: Rivals, dive: Dive) -> Array:
+    return recognise(row, hold(dive, rivals), rivals)
+
+
+def fusion_weights(ours: Scores, theirs: Scores, dives: Sequence[Dive]) -> pd.DataFrame:
+    """Try our weight in the fusion on scores (N, LABELS) of N dives that neither has learned from (A39).
+
+    Columns: weight (0, 0.05, …, 1), recognised (dives) and chosen (true for the best, of several for the middle one).
+    """
+    labels = [dive.label for dive in dives]
+    weights = np.linspace(0, 1, 21).round(2)
+    recognised = np.array([(fuse(ours, theirs, weight).argmax(1) == labels).sum() for weight in weights])
+    best = np.flatnonzero(recognised == recognised.max())
+    chosen = np.arange(len(weights)) == best[(len(best) - 1) // 2]
+    return pd.DataFrame({"weight": weights, "recognised": recognised, "chosen": chosen})
+
+
+def fuse(ours: Scores, theirs: Scores, weight: float) -> Array:
+    """Fuse scores (N, LABELS) late: the logarithm of the weighted mean of both probabilities (A39)."""
+    mean = weight * softmax(ours, axis=1) + (1 - weight) * softmax(theirs, axis=1)
+    return np.log(np.maximum(mean, np.finfo(np.float32).tiny)).astype(np.float32)

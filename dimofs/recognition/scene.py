@@ -1,0 +1,50 @@
+"""The scene-only control of Table 4: how much of a dive's class the pool alone gives away.
+
+Divers are hidden by discs that tell nothing of their poses (`sidecar.covers`), in the mean colour of what is left.
+Frames are looked at one by one, as a 2-D network with average consensus does: nothing tells how the camera moved.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dimofs.config import Model
+from dimofs.datasets.diving48 import Dive, read_frames
+from dimofs.datasets.synthetic.sidecar import covers, load_sidecar
+from dimofs.model.backbone import Backbone
+from dimofs.pairs.loading import network_frames
+from dimofs.training.loop import as_input, device
+
+Image = NDArray[np.uint8]
+
+
+def hide(frame: Image, hidden: NDArray[np.bool_]) -> Image:
+    """Paint the hidden pixels (H, W) of a frame (H, W, 3) in the mean colour of the others."""
+    left = frame[~hidden]
+    painted = frame.copy()
+    painted[hidden] = np.round(left.mean(axis=0)) if len(left) else 0
+    return painted
+
+
+def scene_descriptors(
+    backbone: Backbone, dives: Sequence[Dive], sidecars: Path, frames: int, model: Model
+) -> NDArray[np.float64]:
+    """Describe N dives by the features of their scenes, (N, scales · C): the mean over pixels and `frames` frames.
+
+    The frames lie evenly over the dive. sidecars: folder of the dives' sidecars, which rendered data alone have.
+    """
+    backbone.eval().to(device())
+    described = []
+    with torch.inference_mode():
+        for dive in tqdm(dives, desc="scenes", unit="dive", dynamic_ncols=True):
+            hidden = covers(load_sidecar(sidecars / f"{dive.name}.npz"))
+            chosen = set(np.linspace(0, dive.frames - 1, frames).astype(int).tolist())
+            seen = [hide(frame, hidden[i]) for i, frame in enumerate(read_frames(dive)) if i in chosen]
+            images, _, _ = network_frames(seen, model)
+            levels = backbone(as_input(images, device()))
+            described.append(torch.cat([level.mean(dim=(0, 2, 3)) for level in levels]).cpu().numpy())
+    return np.stack(described).astype(np.float64)

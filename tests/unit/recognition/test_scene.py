@@ -1,0 +1,57 @@
+"""The scene-only control: nothing of the diver is left, and the rest is."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from dimofs.config import load_config
+from dimofs.datasets.diving48 import Dive
+from dimofs.model.backbone import Backbone
+from dimofs.recognition import scene as module
+from dimofs.recognition.scene import hide, scene_descriptors
+
+SMOKE = Path(__file__).parents[3] / "scenarios/smoke/config/config.yaml"
+
+
+def test_what_is_hidden_has_the_mean_colour_of_the_rest() -> None:
+    frame = np.zeros((4, 4, 3), np.uint8)
+    frame[:, :2] = (10, 20, 30)
+    frame[:2, 2:] = (20, 40, 60)
+    hidden = np.zeros((4, 4), bool)
+    hidden[2:, 2:] = True
+    frame[hidden] = 200
+    painted = hide(frame, hidden)
+    assert painted[3, 3].tolist() == [13, 27, 40]
+    np.testing.assert_array_equal(painted[~hidden], frame[~hidden])
+    assert frame[3, 3].tolist() == [200, 200, 200]
+    assert not hide(frame, np.ones((4, 4), bool)).any()
+
+
+def test_descriptors_do_not_depend_on_the_diver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two dives that differ inside the cover alone have one descriptor; outside it they do not."""
+    model = load_config(SMOKE).model
+    hidden = np.zeros((6, 64, 64), bool)
+    hidden[:, 16:48, 16:48] = True
+    monkeypatch.setattr(module, "load_sidecar", lambda path: path)
+    monkeypatch.setattr(module, "covers", lambda _: hidden)
+    dives = []
+    for index, (inside, outside) in enumerate([(200, 90), (20, 90), (20, 160)]):
+        path = tmp_path / f"v_{index:05d}.mp4"
+        with av.open(str(path), "w") as container:
+            track = container.add_stream("libx264", rate=25, options={"qp": "0"})
+            track.width, track.height, track.pix_fmt = 64, 64, "yuv444p"
+            for _ in range(6):
+                picture = np.full((64, 64, 3), outside, np.uint8)
+                picture[24:40, 24:40] = inside
+                container.mux(track.encode(av.VideoFrame.from_ndarray(picture)))
+            container.mux(track.encode())
+        dives.append(Dive(path.stem, "train", path, 0, 6))
+    torch.manual_seed(0)
+    backbone = Backbone(model, live_norm=False)
+    found = scene_descriptors(backbone, dives, tmp_path, 3, model)
+    assert found.shape == (3, 4 * model.fpn_channels)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+    assert np.abs(found[1] - found[2]).max() > 1e-3
