@@ -63,6 +63,7 @@ DATA = {
     "rendered": ("embedded data, PoseTrack18 layout", "embedded data, JHMDB layout"),
     "archives": ("PoseTrack18 val", "JHMDB"),
 }
+CAPTURED = "embedded data, recorded motions"
 
 
 @datasets_app.command("render")
@@ -72,7 +73,7 @@ def datasets_render(
     manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
     workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
 ) -> None:
-    """Render an embedded data set (posetrack18, stills, jhmdb or diving48) in its official layout."""
+    """Render an embedded data set (posetrack18, stills, jhmdb, diving48, motion_capture) in an official layout."""
     from dimofs.datasets.manifest import write_manifest
     from dimofs.datasets.synthetic.write import render
 
@@ -679,6 +680,22 @@ def motion_table(config: ConfigFile, quantities: Table, out: Out) -> None:
 
     pose_data, _ = _data(config)
     write_csv(tables.motion_table(pd.read_csv(quantities, keep_default_na=False), pose_data), out)
+
+
+@paper_app.command()
+def motion_capture(
+    average_precision: Table, differences: Table, quantities: Table, out: Out, motion_out: Out, figure: Out, png: Out
+) -> None:
+    """Make the tables and the figure of the motion-capture part: the δ-sweep, and the figures of merit of motion."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.paper import figures, tables
+
+    precision, changes = pd.read_csv(average_precision), pd.read_csv(differences)
+    write_csv(tables.sweep_table(precision, changes, CAPTURED), out)
+    write_csv(tables.motion_table(pd.read_csv(quantities, keep_default_na=False), CAPTURED), motion_out)
+    figures.save(figures.figure6(precision, changes, CAPTURED), figure, png)
 
 
 @paper_app.command()

@@ -83,6 +83,12 @@ class Diving48Size(Section):
     frame_rate: int = Field(ge=10, description="frames a second; a clip lasts about two seconds")
 
 
+class MotionCaptureSize(Section):
+    """Size of the motion-capture part: validation videos as those of `posetrack18`, but for how people move in them."""
+
+    videos: int = Field(ge=1, description="validation videos; nothing is trained on them")
+
+
 class Datasets(Section):
     """Chapter `datasets`: what is rendered, and whether the official archives take its place."""
 
@@ -98,6 +104,7 @@ class Datasets(Section):
     stills: StillsSize
     jhmdb: JhmdbSize
     diving48: Diving48Size
+    motion_capture: MotionCaptureSize
 
 
 class Pairs(Section):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dimofs.config import Datasets, Diving48Size, JhmdbSize, PoseTrackSize, StillsSize
+from dimofs.config import Datasets, Diving48Size, JhmdbSize, MotionCaptureSize, PoseTrackSize, StillsSize
 from dimofs.datasets.contact_sheet import contact_sheet
 from dimofs.datasets.diving48 import read_diving48, read_frames, read_vocabulary
 from dimofs.datasets.manifest import write_manifest
@@ -30,6 +30,7 @@ def sizes(**changes: int) -> Datasets:
         stills=StillsSize(images=1),
         jhmdb=JhmdbSize(clips_per_class=3, min_frames=2, max_frames=2),
         diving48=Diving48Size(frame_rate=12, **values),
+        motion_capture=MotionCaptureSize(videos=1),
     )
 
 
