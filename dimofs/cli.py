@@ -795,10 +795,7 @@ def own_video(
     dense: Annotated[bool, typer.Option("--dense", help="also the offsets of every pixel: dense/*.npz")] = False,
 ) -> None:
     """Find, track and describe the people of any video; interrupted, the same command goes on."""
-    if not checkpoint.exists():
-        raise ConfigError(
-            f"{checkpoint}: no such checkpoint; `make results/table1.csv` trains one, or name yours by --checkpoint"
-        )
+    _require_checkpoint(checkpoint)
     from dimofs.video.run import run
 
     try:
@@ -807,6 +804,35 @@ def own_video(
         sys.exit("dimofs: interrupted; the same command goes on where it was")
     damaged = f"; {summary.damaged} damaged frames left out" if summary.damaged else ""
     typer.echo(f"{out}: {summary.frames} frames, {summary.tracks} tracks{damaged}")
+
+
+@app.command("figure")
+def own_figure(
+    number: Annotated[int, typer.Argument(min=3, max=3, help="3; the others need labels: make results/figure6.pdf")],
+    video: Annotated[str, typer.Option(help="video file or folder of images")],
+    out: Annotated[Path, typer.Option(help="figure to write (.pdf); the same as .png lies beside it")],
+    checkpoint: Annotated[Path, typer.Option(help="weights of DiMoFs")] = Path("results/pretrain/dimofs.safetensors"),
+    read_out: Annotated[Path | None, typer.Option(help="read-out of these weights (dimofs motion fit)")] = None,
+    delta: Annotated[int, typer.Option(help="gap in frames from A to B")] = 10,
+) -> None:
+    """Draw Figure 3 of your own video; without a read-out, without the column of predicted human motion."""
+    _require_checkpoint(checkpoint)
+    from dimofs.paper import figures
+    from dimofs.paper.figure3 import figure3 as draw
+    from dimofs.video.show import RULE, show_video
+
+    if out.suffix != ".pdf":
+        raise ConfigError(f"{out}: must end in .pdf; the same figure as .png is written beside it")
+    examples = show_video(video, checkpoint, read_out, delta)
+    figures.save(draw(examples, Path(video).name, RULE), out, out.with_suffix(".png"))
+
+
+def _require_checkpoint(checkpoint: Path) -> None:
+    """Say how to get a checkpoint that is missing."""
+    if not checkpoint.exists():
+        raise ConfigError(
+            f"{checkpoint}: no such checkpoint; `make results/table1.csv` trains one, or name yours by --checkpoint"
+        )
 
 
 def _data(config: Path) -> tuple[str, str]:

@@ -166,9 +166,7 @@ def sweep_table(average_precision: pd.DataFrame, differences: pd.DataFrame, data
         }
     )  # fmt: skip
     changes = ["change", "change_ci_low", "change_ci_high"]
-    table = mean.merge(change[["method", "delta", *changes]], how="left", on=["method", "delta"]).assign(
-        dataset=dataset
-    )
+    table = mean.merge(change[["method", "delta", *changes]], "left", ["method", "delta"]).assign(dataset=dataset)
     return table[["method", "delta", "ap", *_OURS[:2], *changes, *_OURS[2:], "dataset", *_SPREAD]]
 
 

@@ -81,7 +81,7 @@ def read_clip(path: Path) -> MotionClip:
         raise DatasetError(f"{path}: row {int((rows[:-1, 0] <= 0).argmax())} does not last above 0 seconds; {_REMEDY}")
     for name, column in TURNS.items():
         length = np.linalg.norm(rows[:, column : column + 4], axis=1)
-        if (np.abs(length - 1) > 0.5).any():  # the files' own were smoothed number by number: 0.58 to 1.19
+        if (np.abs(length - 1) > 0.5).any():  # the files' own were smoothed number by number: 0.58 to 1.12
             row = int(np.abs(length - 1).argmax())
             raise DatasetError(f"{path}: row {row}, {name}: a quaternion of length {length[row]:.3g}, not 1; {_REMEDY}")
     return MotionClip(
