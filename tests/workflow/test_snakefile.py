@@ -174,7 +174,7 @@ def test_every_training_runs_for_each_seed(tmp_path: Path) -> None:
 
 
 def test_recorded_motions_are_made_only_when_asked_for(tmp_path: Path) -> None:
-    """They need an optional package, so neither `all` nor a chapter may lead to them; the networks are the default's."""
+    """They need an optional package, so `all` must not lead to them; the networks are those of the other data."""
 
     def planned(target: str) -> dict[str, int]:
         shutil.copytree(ROOT / SMOKE / "config", tmp_path / target / "config")
