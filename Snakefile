@@ -50,6 +50,8 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/clusters.smk"
 include: "workflow/rules/recognition.smk"
 include: "workflow/rules/paper.smk"
+# Belongs to no chapter either, since its data need an optional package.
+include: "workflow/rules/motion_capture.smk"
 
 
 # Belongs to no chapter, and `all` does not ask for it: it tells how long the jobs took, so two equal runs write two

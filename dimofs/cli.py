@@ -73,6 +73,7 @@ DATA = {
     "rendered": ("embedded data, PoseTrack18 layout", "embedded data, JHMDB layout"),
     "archives": ("PoseTrack18 val", "JHMDB"),
 }
+CAPTURED = "embedded data, recorded motions"
 
 #: What the network of Ours-final takes from `actions`: it is the same network.
 CLUSTER_NETWORK = ("mlp_features", "scale_offsets_by_stride", "proposals_test", "nms_threshold")
@@ -85,7 +86,7 @@ def datasets_render(
     manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
     workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
 ) -> None:
-    """Render an embedded data set (posetrack18, stills, jhmdb, diving48 in their official layouts; corpus)."""
+    """Render an embedded data set (posetrack18, stills, jhmdb, diving48, corpus or motion_capture)."""
     from dimofs.datasets.manifest import write_manifest
     from dimofs.datasets.synthetic.write import render
 
@@ -981,6 +982,22 @@ def motion_table(config: ConfigFile, quantities: Table, out: Out) -> None:
 
 
 @paper_app.command()
+def motion_capture(
+    average_precision: Table, differences: Table, quantities: Table, out: Out, motion_out: Out, figure: Out, png: Out
+) -> None:
+    """Make the tables and the figure of the motion-capture part: the δ-sweep, and the figures of merit of motion."""
+    import pandas as pd
+
+    from dimofs.io import write_csv
+    from dimofs.paper import figures, tables
+
+    precision, changes = pd.read_csv(average_precision), pd.read_csv(differences)
+    write_csv(tables.sweep_table(precision, changes, CAPTURED), out)
+    write_csv(tables.motion_table(pd.read_csv(quantities, keep_default_na=False), CAPTURED), motion_out)
+    figures.save(figures.figure6(precision, changes, CAPTURED), figure, png)
+
+
+@paper_app.command()
 def figure3(
     config: ConfigFile,
     examples: Annotated[Path, typer.Option(help="rows of dimofs motion show (npz)")],
@@ -1077,10 +1094,7 @@ def own_video(
     dense: Annotated[bool, typer.Option("--dense", help="also the offsets of every pixel: dense/*.npz")] = False,
 ) -> None:
     """Find, track and describe the people of any video; interrupted, the same command goes on."""
-    if not checkpoint.exists():
-        raise ConfigError(
-            f"{checkpoint}: no such checkpoint; `make results/table1.csv` trains one, or name yours by --checkpoint"
-        )
+    _require_checkpoint(checkpoint)
     from dimofs.video.run import run
 
     try:
@@ -1089,6 +1103,35 @@ def own_video(
         sys.exit("dimofs: interrupted; the same command goes on where it was")
     damaged = f"; {summary.damaged} damaged frames left out" if summary.damaged else ""
     typer.echo(f"{out}: {summary.frames} frames, {summary.tracks} tracks{damaged}")
+
+
+@app.command("figure")
+def own_figure(
+    number: Annotated[int, typer.Argument(min=3, max=3, help="3; the others need labels: make results/figure6.pdf")],
+    video: Annotated[str, typer.Option(help="video file or folder of images")],
+    out: Annotated[Path, typer.Option(help="figure to write (.pdf); the same as .png lies beside it")],
+    checkpoint: Annotated[Path, typer.Option(help="weights of DiMoFs")] = Path("results/pretrain/dimofs.safetensors"),
+    read_out: Annotated[Path | None, typer.Option(help="read-out of these weights (dimofs motion fit)")] = None,
+    delta: Annotated[int, typer.Option(help="gap in frames from A to B")] = 10,
+) -> None:
+    """Draw Figure 3 of your own video; without a read-out, without the column of predicted human motion."""
+    _require_checkpoint(checkpoint)
+    from dimofs.paper import figures
+    from dimofs.paper.figure3 import figure3 as draw
+    from dimofs.video.show import RULE, show_video
+
+    if out.suffix != ".pdf":
+        raise ConfigError(f"{out}: must end in .pdf; the same figure as .png is written beside it")
+    examples = show_video(video, checkpoint, read_out, delta)
+    figures.save(draw(examples, Path(video).name, RULE), out, out.with_suffix(".png"))
+
+
+def _require_checkpoint(checkpoint: Path) -> None:
+    """Say how to get a checkpoint that is missing."""
+    if not checkpoint.exists():
+        raise ConfigError(
+            f"{checkpoint}: no such checkpoint; `make results/table1.csv` trains one, or name yours by --checkpoint"
+        )
 
 
 def _data(config: Path) -> tuple[str, str]:

@@ -90,6 +90,12 @@ class CorpusSize(Section):
     frames: int = Field(ge=2, description="frames of every clip")
 
 
+class MotionCaptureSize(Section):
+    """Size of the motion-capture part: validation videos as those of `posetrack18`, but for how people move in them."""
+
+    videos: int = Field(ge=1, description="validation videos; nothing is trained on them")
+
+
 class Datasets(Section):
     """Chapter `datasets`: what is rendered, and whether the official archives take its place."""
 
@@ -106,6 +112,7 @@ class Datasets(Section):
     jhmdb: JhmdbSize
     diving48: Diving48Size
     corpus: CorpusSize
+    motion_capture: MotionCaptureSize
 
 
 class Pairs(Section):

@@ -25,7 +25,7 @@ class Example:
     channels: Array  #: (2, H, W, 2) their displacements
     saliency: Array  #: (H, W) magnitude of the summed channels
     farneback: Array  #: (H, W, 2) Farneback's flow
-    predicted: Array  #: (H, W, 2) human motion, by the read-out
+    predicted: Array | None  #: (H, W, 2) human motion, by the read-out; None where there is no read-out
     exact: Array | None  #: (H, W, 2) exact motion of people, zero elsewhere; None where nobody knows it
 
 
@@ -59,12 +59,13 @@ def spread(scores: Sequence[float], count: int) -> list[int]:
 
 def _example(arrays: np.lib.npyio.NpzFile, row: int) -> Example:
     first, second = arrays[f"{row}/channel"].tolist()
-    pictures = ("frame_a", "frame_b", "channels", "saliency", "farneback", "predicted")
+    pictures = ("frame_a", "frame_b", "channels", "saliency", "farneback")
     return Example(
         video=str(arrays[f"{row}/video"]),
         position_a=int(arrays[f"{row}/position_a"]),
         position_b=int(arrays[f"{row}/position_b"]),
         channel=(first, second),
+        predicted=arrays.get(f"{row}/predicted"),
         exact=arrays.get(f"{row}/exact"),
         **{name: arrays[f"{row}/{name}"] for name in pictures},
     )

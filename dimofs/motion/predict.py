@@ -13,7 +13,7 @@ from dimofs.config import Model
 from dimofs.datasets.records import Array, Video
 from dimofs.model import fields
 from dimofs.model.pose_detector import PoseDetector
-from dimofs.pairs.window import FeatureWindow
+from dimofs.pairs.window import FeatureWindow, Load
 from dimofs.training.loop import as_input, device
 
 
@@ -61,9 +61,12 @@ class PairMotion:
 
 
 def pair_motions(
-    network: PoseDetector, video: Video, pairs: Sequence[tuple[int, int]], model: Model, batch_size: int
+    network: PoseDetector, video: Video | Load, pairs: Sequence[tuple[int, int]], model: Model, batch_size: int
 ) -> Iterator[PairMotion]:
-    """Predict the motion fields of pairs (A, B) of one video by a network with offsets, in the order of (A, B)."""
+    """Predict the motion fields of pairs (A, B) of one video by a network with offsets, in the order of (A, B).
+
+    video: its files, or how to load frames that are not in files of their own.
+    """
     if network.offsets is None:
         raise ValueError("a single-frame detector has no offsets; build it with pairs=True")
     ordered = sorted(set(pairs))

@@ -8,13 +8,13 @@ import pandas as pd
 from torch import Tensor
 
 from dimofs.config import Model
-from dimofs.datasets.records import DatasetError, Video
+from dimofs.datasets.records import Array, DatasetError, Video
 from dimofs.datasets.synthetic.sidecar import load_sidecar, person_flow
 from dimofs.flow import farneback
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.motion.examples import Example, spread
-from dimofs.motion.predict import pair_motions
-from dimofs.pairs.loading import read_frame
+from dimofs.motion.predict import PairMotion, pair_motions
+from dimofs.pairs.loading import Image, read_frame
 from dimofs.training.loop import device
 
 #: Rows of Figure 3.
@@ -59,25 +59,45 @@ def show_pairs(
     coefficients: of the read-out, (2, D). sidecars: folder with a `<video>.npz` for every rendered video.
     """
     network.eval().to(device())
-    first, second = np.sort(np.random.default_rng((seed, 3)).choice(model.fpn_channels, 2, replace=False)).tolist()
+    shown = shown_channels(model, seed)
     examples = []
     for video, a, b in chosen:
         (motion,) = pair_motions(network, video, [(a, b)], model, 2)
-        frame_a, frame_b = read_frame(video.frames[a]), read_frame(video.frames[b])
+        frames = read_frame(video.frames[a]), read_frame(video.frames[b])
         sidecar = sidecars / f"{video.name}.npz"
-        examples.append(
-            Example(
-                video=video.name,
-                position_a=a,
-                position_b=b,
-                frame_a=frame_a,
-                frame_b=frame_b,
-                channel=(first, second),
-                channels=motion.channels((first, second)),
-                saliency=motion.saliency()[0],
-                farneback=farneback(frame_a, frame_b, "detect_and_track"),
-                predicted=motion.read_out(coefficients),
-                exact=person_flow(load_sidecar(sidecar), a, b)[0] if sidecar.is_file() else None,
-            )
-        )
+        exact = person_flow(load_sidecar(sidecar), a, b)[0] if sidecar.is_file() else None
+        examples.append(example_of(video.name, motion, frames, shown, coefficients, exact))
     return examples
+
+
+def shown_channels(model: Model, seed: int) -> tuple[int, int]:
+    """Draw the two channels of the finest scale that are shown."""
+    first, second = np.sort(np.random.default_rng((seed, 3)).choice(model.fpn_channels, 2, replace=False)).tolist()
+    return first, second
+
+
+def example_of(
+    video: str,
+    motion: PairMotion,
+    frames: tuple[Image, Image],
+    shown: tuple[int, int],
+    coefficients: Tensor | None,
+    exact: Array | None,
+) -> Example:
+    """Gather what Figure 3 shows of one pair; without `coefficients` there is no predicted motion.
+
+    frames: A and B, (H, W, 3) uint8 RGB. exact: see `Example`.
+    """
+    return Example(
+        video=video,
+        position_a=motion.frame_a,
+        position_b=motion.frame_b,
+        frame_a=frames[0],
+        frame_b=frames[1],
+        channel=shown,
+        channels=motion.channels(shown),
+        saliency=motion.saliency()[0],
+        farneback=farneback(*frames, "detect_and_track"),
+        predicted=None if coefficients is None else motion.read_out(coefficients),
+        exact=exact,
+    )

@@ -28,18 +28,23 @@ _HEAT = "inferno"
 
 @style.context(STYLE)
 def figure3(examples: Sequence[Example], dataset: str, rule: str) -> Figure:
-    """Draw examples: both frames, two channels, summed magnitude, Farneback's flow, predicted human motion.
+    """Draw examples: both frames, two channels, summed magnitude, Farneback's flow.
 
-    Where every example knows it, the exact motion of people closes the row. All displacements share one scale of
-    colours, whose full saturation is the 95th percentile of the predicted lengths; so do all magnitudes. dataset: what
-    the frames are from; rule: how the rows were chosen.
+    Where every example knows them, human motion as predicted by the read-out and as it is exactly close the row. All
+    displacements share one scale of colours, whose full saturation is the 95th percentile of the predicted lengths, or
+    of Farneback's; so do all magnitudes. dataset: what the frames are from; rule: how the rows were chosen.
     """
-    known = all(example.exact is not None for example in examples)
-    largest = _rounded(np.quantile(np.concatenate([_lengths(example.predicted) for example in examples]), 0.95))
+    closing = {
+        "predicted\nhuman motion": [example.predicted for example in examples],
+        "exact\nhuman motion": [example.exact for example in examples],
+    }
+    closing = {title: fields for title, fields in closing.items() if all(field is not None for field in fields)}
+    scaled = [example.farneback if example.predicted is None else example.predicted for example in examples]
+    largest = _rounded(np.quantile(np.concatenate([_lengths(field) for field in scaled]), 0.95))
     hottest = _rounded(np.quantile(np.concatenate([example.saliency.ravel() for example in examples]), 0.995))
     first, second = examples[0].channel
     titles = ["Frame A", "Frame B", f"channel {first}", f"channel {second}", "summed\nmagnitude", "Farnebäck\nflow"]
-    titles += ["predicted\nhuman motion", *(["exact\nhuman motion"] if known else [])]
+    titles += closing
 
     side = (_WIDTH - 2 * _MARGIN - _GAP * (len(titles) - 1)) / len(titles)
     heights = [side * example.frame_a.shape[0] / example.frame_a.shape[1] for example in examples]
@@ -54,8 +59,8 @@ def figure3(examples: Sequence[Example], dataset: str, rule: str) -> Figure:
         return axes
 
     top = _HEAD
-    for example, high in zip(examples, heights, strict=True):
-        fields = [*example.channels, None, example.farneback, example.predicted, *([example.exact] if known else [])]
+    for row, (example, high) in enumerate(zip(examples, heights, strict=True)):
+        fields = [*example.channels, None, example.farneback, *(known[row] for known in closing.values())]
         pictures: list[NDArray[Any]] = [example.frame_a, example.frame_b]
         pictures += [example.saliency if field is None else colours(field, largest) for field in fields]
         for column, (title, picture) in enumerate(zip(titles, pictures, strict=True)):
@@ -71,7 +76,8 @@ def figure3(examples: Sequence[Example], dataset: str, rule: str) -> Figure:
     _draw_keys(place, top - _GAP + 0.12, largest, hottest)
     delta = examples[0].position_b - examples[0].position_a
     about = (
-        f"B is {delta} frames after A; {dataset}. Colours are displacements from A to B: the hue is the direction, "
+        f"B is {abs(delta)} frames {'after' if delta > 0 else 'before'} A; {dataset}. "
+        "Colours are displacements from A to B: the hue is the direction, "
         f"full saturation {largest:g} pixels of the frame. {rule}"
     )
     figure.text(0.235, 0.045 / height, fill(about, 109), va="bottom", fontsize=6.8, color=GREY, linespacing=1.35)

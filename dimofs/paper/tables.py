@@ -204,6 +204,25 @@ def motion_table(quantities: pd.DataFrame, dataset: str) -> pd.DataFrame:
     return table.assign(dataset=dataset)
 
 
+def sweep_table(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Make the table of a δ-sweep: the mean mAP of every method at every δ, and its change against the baseline.
+
+    average_precision, differences: the two tables of `dimofs pose evaluate`. dataset: what they are on. Columns: method
+    (single_frame, copy, dimofs), delta, ap, ci_low, ci_high, change (against the single-frame baseline, which has
+    none), change_ci_low, change_ci_high (paired), n_frames, n_videos, dataset, seeds, sd.
+    """
+    mean = average_precision[average_precision["joint"] == "mean"]
+    change = differences.query("joint == 'mean' and subtrahend == 'single_frame'").rename(
+        columns={
+            "minuend": "method", "minuend_delta": "delta", "difference": "change",
+            "ci_low": "change_ci_low", "ci_high": "change_ci_high",
+        }
+    )  # fmt: skip
+    changes = ["change", "change_ci_low", "change_ci_high"]
+    table = mean.merge(change[["method", "delta", *changes]], "left", ["method", "delta"]).assign(dataset=dataset)
+    return table[["method", "delta", "ap", *_OURS[:2], *changes, *_OURS[2:], "dataset", *_SPREAD]]
+
+
 def _yes_no(tick: bool) -> str:
     return "yes" if tick else "no"
 

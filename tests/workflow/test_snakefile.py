@@ -175,6 +175,25 @@ def test_every_training_runs_for_each_seed(tmp_path: Path) -> None:
     assert two == one | other
 
 
+def test_recorded_motions_are_made_only_when_asked_for(tmp_path: Path) -> None:
+    """They need an optional package, so `all` must not lead to them; the networks are those of the other data."""
+
+    def planned(target: str) -> dict[str, int]:
+        shutil.copytree(ROOT / SMOKE / "config", tmp_path / target / "config")
+        command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--directory", str(tmp_path / target)]
+        result = subprocess.run([*command, target], cwd=ROOT, check=True, capture_output=True, text=True)
+        return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", result.stdout, re.M)}
+
+    own = {
+        "render_captured": 1, "list_captured_pairs": 1, "predict_captured_poses": 2, "evaluate_captured_poses": 1,
+        "measure_captured_motion": 1, "evaluate_captured_motion": 1, "motion_capture_tables": 1,
+    }  # fmt: skip
+    asked, everything = planned("results/motion_capture.csv"), planned("all")
+    assert own.items() <= asked.items()
+    assert not own.keys() & everything.keys()
+    assert asked.keys() - own.keys() - {"total"} <= everything.keys()
+
+
 def broken(tmp_path: Path, name: str, old: str, new: str) -> str:
     """Give what Snakemake says where a file of the configuration holds a mistake."""
     (tmp_path / "config").mkdir()

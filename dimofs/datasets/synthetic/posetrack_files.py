@@ -13,9 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dimofs.config import Datasets
+from dimofs.config import Datasets, PoseTrackSize
 from dimofs.datasets.synthetic import labels, motions
-from dimofs.datasets.synthetic.render import render
+from dimofs.datasets.synthetic.render import Clip, render
 from dimofs.datasets.synthetic.scene import Framing, random_scene
 from dimofs.datasets.synthetic.seeds import stream
 from dimofs.datasets.synthetic.sidecar import write_sidecar
@@ -45,13 +45,10 @@ class PoseSequence:
 def posetrack_plan(datasets: Datasets, seed: int, root: Path) -> list[PoseSequence]:
     """Train and validation sequences; the labelled frames are those in the middle, in validation every n-th as well."""
     sizes = datasets.posetrack18
-    first = (sizes.frames - sizes.labelled_frames) // 2
-    middle = range(first, first + sizes.labelled_frames)
-    labelled = {"train": set(middle), "val": set(middle) | set(range(0, sizes.frames, sizes.val_label_step))}
     tasks = []
     for split, videos, half in (("train", sizes.train_videos, 0), ("val", sizes.val_videos, 1)):
         for index in range(videos):
-            number = 2 * (_draw(seed, "posetrack18 number", split, index) % 500_000) + half
+            number = 2 * (draw(seed, "posetrack18 number", split, index) % 500_000) + half
             tasks.append(
                 PoseSequence(
                     root,
@@ -60,28 +57,35 @@ def posetrack_plan(datasets: Datasets, seed: int, root: Path) -> list[PoseSequen
                     stream(seed, "posetrack18", split, index),
                     datasets.frame_size,
                     sizes.frames,
-                    tuple(sorted(labelled[split])),
+                    labelled_frames(sizes, split),
                 )
             )
-    return _distinct(tasks)
+    return distinct(tasks)
+
+
+def labelled_frames(sizes: PoseTrackSize, split: str) -> tuple[int, ...]:
+    """The labelled frames of a sequence: those in the middle, and in validation every n-th."""
+    first = (sizes.frames - sizes.labelled_frames) // 2
+    others = range(0, sizes.frames, sizes.val_label_step) if split == "val" else ()
+    return tuple(sorted({*range(first, first + sizes.labelled_frames), *others}))
 
 
 def stills_plan(datasets: Datasets, seed: int, root: Path) -> list[PoseSequence]:
     """Sequences of one labelled frame, each a scene of its own at a random moment of its motions."""
     tasks = []
     for index in range(datasets.stills.images):
-        number = _draw(seed, "stills number", index) % 1_000_000
+        number = draw(seed, "stills number", index) % 1_000_000
         seeds = stream(seed, "stills", index)
         tasks.append(PoseSequence(root, "train", number, seeds, datasets.frame_size, 1, (0,), moments=24))
-    return _distinct(tasks)
+    return distinct(tasks)
 
 
-def _draw(seed: int, *names: str | int) -> int:
+def draw(seed: int, *names: str | int) -> int:
     """A number of its own for that name."""
     return int(stream(seed, *names).generate_state(1)[0])
 
 
-def _distinct(tasks: list[PoseSequence]) -> list[PoseSequence]:
+def distinct(tasks: list[PoseSequence]) -> list[PoseSequence]:
     """Give sequences with a taken number the next free one of the same parity (the splits' halves never meet)."""
     taken: set[int] = set()
     found = []
@@ -106,11 +110,17 @@ def write_sequence(task: PoseSequence) -> None:
     rng = np.random.default_rng(task.seeds)
     people = rng.choice((1, 2, 3), p=(0.4, 0.4, 0.2))
     actions = tuple(str(rng.choice(_LIVELY if rng.random() < 5 / 6 else motions.FREE_MOTIONS)) for _ in range(people))
-    far = int(rng.integers(1, 4)) if rng.random() < 0.25 else 0
-    framing = Framing(task.frames, task.size, actions, distant=far, moments=task.moments)
-    scene = random_scene(rng, framing)
-    clip = render(scene, rng)
+    framing = Framing(task.frames, task.size, actions, distant=how_many_far(rng), moments=task.moments)
+    write_clip(task, render(random_scene(rng, framing), rng))
 
+
+def how_many_far(rng: np.random.Generator) -> int:
+    """How many people are seen far behind those whom a scene is about."""
+    return int(rng.integers(1, 4)) if rng.random() < 0.25 else 0
+
+
+def write_clip(task: PoseSequence, clip: Clip) -> None:
+    """Write a rendered sequence: `images/`, `annotations/` and `sidecar/` of its split."""
     folder = f"images/{task.split}/{task.name}"
     (task.root / folder).mkdir(parents=True)
     ids = [10_000_000_000 + task.number * 10_000 + frame for frame in range(task.frames)]

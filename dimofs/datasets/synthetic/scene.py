@@ -4,7 +4,7 @@ World coordinates are metres, right-handed, y up, ground y = 0. The camera is ne
 its own coordinates are x right, y down, z forward. The centre of the top-left pixel is (0, 0).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,6 +108,10 @@ def rotations(yaw: Array, pitch: Array, roll: Array) -> Array:
     return (lean @ tilt @ axes @ about).astype(np.float32)
 
 
+#: Gives a random take of an action: its name, T frames, who performs, the randomness; see `motions.perform`.
+Perform = Callable[[str, int, Build, np.random.Generator], motions.Performance]
+
+
 @dataclass(frozen=True)
 class Framing:
     """What a scene is made for; heights are those of a standing person as fractions of the frame."""
@@ -125,14 +129,16 @@ class Framing:
     bystanders: int = 0  #: people who hardly move
     distant: int = 0  #: people far behind, too small to label
     moments: int | None = None  #: perform this many frames and show `frames` of them from a random time; None: all
+    perform: Perform = motions.perform  #: gives a take of an action
+    others: tuple[str, ...] = motions.FREE_MOTIONS  #: what bystanders and people far away do
 
 
 def _perform(rng: np.random.Generator, action: str, framing: Framing) -> tuple[Build, motions.Performance]:
     """One person's motion, cut to the frames that are shown."""
     build = Build.sample(rng)
     if framing.moments is None:
-        return build, motions.perform(action, framing.frames, build, rng)
-    whole = motions.perform(action, framing.moments, build, rng)
+        return build, framing.perform(action, framing.frames, build, rng)
+    whole = framing.perform(action, framing.moments, build, rng)
     first = rng.integers(framing.moments - framing.frames + 1)
     pick = slice(first, first + framing.frames)
     props = tuple(
@@ -199,7 +205,7 @@ def random_scene(rng: np.random.Generator, framing: Framing) -> Scene:
     members: list[Member] = []
     props: list[motions.Prop] = []
     places: list[_Place] = []
-    free = [str(action) for action in rng.choice(motions.FREE_MOTIONS, framing.bystanders + framing.distant)]
+    free = [str(action) for action in rng.choice(framing.others, framing.bystanders + framing.distant)]
     for index, action in enumerate((*framing.actions, *free)):
         build, performance = _perform(rng, action, framing)
         positions, used = performance.positions, performance.props

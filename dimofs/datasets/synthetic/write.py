@@ -19,12 +19,13 @@ from dimofs.datasets.records import DatasetError
 from dimofs.datasets.synthetic.corpus_files import CorpusClip, corpus_plan, write_corpus_clip, write_corpus_labels
 from dimofs.datasets.synthetic.diving48_files import DiveClip, diving48_plan, write_dive, write_labels
 from dimofs.datasets.synthetic.jhmdb_files import ActionClip, jhmdb_plan, write_action_clip, write_splits
+from dimofs.datasets.synthetic.motion_capture_files import CapturedSequence, motion_capture_plan, write_captured
 from dimofs.datasets.synthetic.posetrack_files import PoseSequence, posetrack_plan, stills_plan, write_sequence
 
 #: The file that marks a folder as rendered, and so as one that may be replaced.
 MARKER = "RENDERED.txt"
 
-Task = PoseSequence | ActionClip | DiveClip | CorpusClip
+Task = PoseSequence | CapturedSequence | ActionClip | DiveClip | CorpusClip
 
 _PLANS: dict[str, Callable[[Datasets, int, Path], Sequence[Task]]] = {
     "posetrack18": posetrack_plan,
@@ -32,6 +33,7 @@ _PLANS: dict[str, Callable[[Datasets, int, Path], Sequence[Task]]] = {
     "jhmdb": jhmdb_plan,
     "diving48": diving48_plan,
     "corpus": corpus_plan,
+    "motion_capture": motion_capture_plan,
 }
 
 
@@ -39,14 +41,15 @@ def render(name: str, datasets: Datasets, seed: int, root: Path, workers: int) -
     """Render a data set into the folder `root`, which appears when all of it is there.
 
     Args:
-        name: "posetrack18", "stills", "jhmdb", "diving48" or "corpus".
+        name: "posetrack18", "stills", "jhmdb", "diving48", "corpus" or "motion_capture".
         datasets: sizes, from the configuration.
         seed: root of every random stream.
         root: the folder; an earlier rendering there is replaced.
         workers: processes; the files do not depend on it.
 
     Raises:
-        DatasetError: for another name, or where `root` holds something that was not rendered.
+        DatasetError: for another name, where `root` holds something that was not rendered, or for "motion_capture"
+            where its clips are not installed.
     """
     if name not in _PLANS:
         raise DatasetError(f"{name}: no such embedded data set; there are {', '.join(_PLANS)}")
@@ -96,6 +99,8 @@ def _write(task: Task) -> None:
     """Render and write one task."""
     if isinstance(task, PoseSequence):
         write_sequence(task)
+    elif isinstance(task, CapturedSequence):
+        write_captured(task)
     elif isinstance(task, ActionClip):
         write_action_clip(task)
     elif isinstance(task, CorpusClip):

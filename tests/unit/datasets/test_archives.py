@@ -16,7 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from dimofs.config import ConfigError, CorpusSize, Datasets, Diving48Size, JhmdbSize, PoseTrackSize, StillsSize
+from dimofs.config import (
+    ConfigError,
+    CorpusSize,
+    Datasets,
+    Diving48Size,
+    JhmdbSize,
+    MotionCaptureSize,
+    PoseTrackSize,
+    StillsSize,
+)
 from dimofs.datasets import archives as module
 from dimofs.datasets.archives import Archive, assemble, obtain, read_archives
 from dimofs.datasets.counts import check_counts
@@ -104,6 +113,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
         posetrack18=posetrack,
         stills=StillsSize(images=1),
         jhmdb=jhmdb,
+        motion_capture=MotionCaptureSize(videos=1),
         diving48=Diving48Size(
             train_clips_per_class=1, test_clips_per_class=1, train_videos=1, test_videos=1, frame_rate=10
         ),

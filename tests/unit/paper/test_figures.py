@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -110,6 +111,17 @@ class TestFigure3:
         assert opposite == [212, 255, 255]
         heat = [axes.images[0] for axes in DRAWINGS["figure3"]().axes if axes.images][4:24:8]
         assert {image.get_clim() for image in heat} == {(0, 300)}
+
+    def test_without_a_read_out_its_column_is_left_out_and_the_flow_sets_the_scale(self):
+        """Flow is half as fast as what would have been predicted: 1, 2 and 3 pixels."""
+        rows = [replace(example, predicted=None) for example in examples(exact=False)]
+        figure = figure3(rows, "a clip", "Rows: all.")
+        assert len([axes for axes in figure.axes if axes.images]) == 3 * 6 + 2
+        assert "saturation 3 pixels" in figure.texts[0].get_text()
+
+    def test_frame_b_may_come_first(self):
+        backwards = [replace(example, position_a=30, position_b=20) for example in examples()]
+        assert "B is 10 frames before A" in figure3(backwards, "a clip", "Rows: all.").texts[0].get_text()
 
     def test_scale_rule_and_data_are_said(self):
         figure = DRAWINGS["figure3"]()

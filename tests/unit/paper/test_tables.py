@@ -9,7 +9,16 @@ from dimofs.actions.evaluate import PAPER_DIFFERENCES
 from dimofs.datasets.records import DatasetError
 from dimofs.metrics import POSE_COLUMNS
 from dimofs.motion.evaluate import quantities
-from dimofs.paper.tables import MOTION_MEANINGS, motion_table, table1, table2, table3, table3_differences, table4
+from dimofs.paper.tables import (
+    MOTION_MEANINGS,
+    motion_table,
+    sweep_table,
+    table1,
+    table2,
+    table3,
+    table3_differences,
+    table4,
+)
 from dimofs.recognition.rows import Row
 
 
@@ -241,3 +250,20 @@ class TestMotion:
         assert list(table.columns) == ["quantity", "meaning", "unit", *names[1:], "dataset"]
         assert table[names].to_numpy().tolist() == [list(row)]
         assert table[["unit", "dataset"]].to_numpy().tolist() == [["%", "the data"]]
+
+
+class TestSweep:
+    table = sweep_table(average_precision(), differences(), "embedded data").set_index(["method", "delta"])
+
+    def test_one_row_for_each_method_and_delta(self):
+        paired = [(method, delta) for method in ("copy", "dimofs") for delta in (-1, 0, 1)]
+        assert [*self.table.index] == [("single_frame", 0), *paired]
+        assert set(self.table["dataset"]) == {"embedded data"}
+
+    def test_values_are_those_of_the_mean_with_their_changes(self):
+        mean = list(POSE_COLUMNS).index("mean")
+        row = self.table.loc[("dimofs", 1)]
+        assert row[["ap", "ci_low", "ci_high"]].tolist() == [61 + mean, 60 + mean, 63 + mean]
+        assert row[["change", "change_ci_low", "change_ci_high"]].tolist() == [11 + mean, 7 + mean, 14 + mean]
+        assert row[["n_frames", "n_videos", "seeds", "sd"]].tolist() == [30, 4, 3, 0.6]
+        assert self.table.loc[("single_frame", 0), ["change", "change_ci_low", "change_ci_high"]].isna().all()

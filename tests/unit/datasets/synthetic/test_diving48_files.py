@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dimofs.config import CorpusSize, Datasets, Diving48Size, JhmdbSize, PoseTrackSize, StillsSize
+from dimofs.config import CorpusSize, Datasets, Diving48Size, JhmdbSize, MotionCaptureSize, PoseTrackSize, StillsSize
 from dimofs.datasets.contact_sheet import contact_sheet
 from dimofs.datasets.diving48 import read_diving48, read_frames, read_vocabulary
 from dimofs.datasets.manifest import write_manifest
@@ -31,6 +31,7 @@ def sizes(**changes: int) -> Datasets:
         jhmdb=JhmdbSize(clips_per_class=3, min_frames=2, max_frames=2),
         diving48=Diving48Size(frame_rate=12, **values),
         corpus=CorpusSize(clips_per_class=1, frames=2),
+        motion_capture=MotionCaptureSize(videos=1),
     )
 
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import av
@@ -10,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 import scipy.io
+from test_motion_clips import needs_clips
 
-from dimofs.config import CorpusSize, Datasets, Diving48Size, JhmdbSize, PoseTrackSize, StillsSize
+from dimofs.config import CorpusSize, Datasets, Diving48Size, JhmdbSize, MotionCaptureSize, PoseTrackSize, StillsSize
 from dimofs.datasets.contact_sheet import contact_sheet
 from dimofs.datasets.jhmdb import read_jhmdb
 from dimofs.datasets.manifest import write_manifest
@@ -20,6 +23,7 @@ from dimofs.datasets.records import JHMDB_CLASSES, POSETRACK_JOINTS, DatasetErro
 from dimofs.datasets.synthetic import write
 from dimofs.datasets.synthetic.body import PARTS
 from dimofs.datasets.synthetic.jhmdb_files import _COMPASS, jhmdb_plan, write_action_clip, write_splits
+from dimofs.datasets.synthetic.motion_capture_files import motion_capture_plan, write_captured
 from dimofs.datasets.synthetic.posetrack_files import posetrack_plan, stills_plan, write_sequence
 from dimofs.datasets.synthetic.sidecar import load_sidecar, person_masks
 
@@ -31,6 +35,7 @@ SIZES = Datasets(
     posetrack18=PoseTrackSize(train_videos=3, val_videos=2, frames=9, labelled_frames=5, val_label_step=4),
     stills=StillsSize(images=4),
     jhmdb=JhmdbSize(clips_per_class=3, min_frames=2, max_frames=4),
+    motion_capture=MotionCaptureSize(videos=2),
     diving48=Diving48Size(
         train_clips_per_class=2, test_clips_per_class=1, train_videos=3, test_videos=2, frame_rate=12
     ),
@@ -66,6 +71,38 @@ def test_the_files_do_not_depend_on_the_workers(posetrack: Path, tmp_path: Path)
     alone, together = digests(tmp_path), digests(posetrack)
     assert together.pop(write.MARKER)
     assert alone == together
+
+
+@needs_clips
+def test_the_motion_capture_part_is_posetrack18_validation_with_recorded_motions(tmp_path: Path) -> None:
+    sizes = SIZES.model_copy(update={"motion_capture": MotionCaptureSize(videos=9)})
+    tasks = motion_capture_plan(sizes, 5, tmp_path)
+    write_captured(tasks[0])
+    once = digests(tmp_path)
+    shutil.rmtree(tmp_path)
+    write_captured(tasks[0])
+    assert digests(tmp_path) == once
+
+    (video,) = read_posetrack18(tmp_path)
+    assert (video.split, video.name) == ("val", tasks[0].sequence.name)
+    assert [frame.labelled for frame in video.frames] == [at in (0, 2, 3, 4, 5, 6, 8) for at in range(9)]
+    sidecar = load_sidecar(tmp_path / f"sidecar/val/{video.name}.npz")
+    assert sidecar.people >= len(tasks[0].actions) >= 2
+
+    smaller = motion_capture_plan(SIZES, 5, tmp_path)
+    assert [task.actions for task in smaller] == [task.actions for task in tasks[:2]]
+    dealt = Counter(clip for task in tasks for clip in task.actions)
+    assert len({task.sequence.name for task in tasks}) == 9
+    assert {*dealt} <= {*tasks[0].clips}
+    assert max(dealt.values()) - min(dealt.get(clip, 0) for clip in tasks[0].clips) <= 1
+    assert {task.sequence.split for task in tasks} == {"val"}
+
+
+def test_without_the_clips_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DatasetError, match="pybullet"):
+        write.render("motion_capture", SIZES, 5, tmp_path / "motion_capture", workers=1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_seed_gives_other_pictures(tmp_path: Path) -> None:
