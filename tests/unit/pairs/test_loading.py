@@ -24,7 +24,7 @@ from dimofs.pairs.loading import (
 from dimofs.pairs.sampling import Draw
 
 MODEL = load_config(Path(__file__).parents[3] / "config/config.yaml").model
-AUGMENTATION = Augmentation(flip=0.5, min_scale=0.8, max_scale=1.25, shift=0.1, brightness=0.2)
+AUGMENTATION = Augmentation(flip=0.5, min_scale=0.8, max_scale=1.25, shift=0.1, brightness=0.2, short_sides=())
 HEIGHT, WIDTH = 128, 128
 
 
