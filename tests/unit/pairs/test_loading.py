@@ -137,6 +137,20 @@ def test_padding_and_zoom():
     assert network_scale(np.zeros((480, 640, 3), np.uint8), MODEL) == pytest.approx(128 / 640)
 
 
+def test_a_short_side_is_drawn_for_each_example_and_holds_for_both_frames(video):
+    sides = (64, 96, 128)
+    found = set()
+    augmentation = AUGMENTATION.model_copy(update={"short_sides": sides})
+    drawing = PairLoader([video], None, MODEL, augmentation, target=pose_target, beside=second_frame, seed=0)
+    for position in range(12):
+        batch, again = (drawing.batch([Draw(position, "v", 0, 3, 3)]) for _ in range(2))
+        assert batch.sizes == again.sizes
+        assert batch.frames[0].shape == batch.frames[1].shape
+        found.add(min(batch.sizes[0]))
+        assert batch.targets[0]["boxes"].max() <= max(batch.sizes[0])
+    assert found == {min(side, round(128 * min(HEIGHT, WIDTH) / max(HEIGHT, WIDTH))) for side in sides}
+
+
 def test_inference_frames_are_unchanged(video):
     frames, sizes, scale = load_frames(video, [1, 2], MODEL)
     assert scale == 1
