@@ -1,6 +1,6 @@
 """One training step at the paper's size (ResNet-101-FPN, 256 channels) on one pair of 800×1333 pixels, on the CPU, as
-the loop takes it: its time and the process's peak memory. And with --compare the untrained pair network at δ = 0 beside
-the single-frame detector with the same weights.
+the loop takes it: its processor time and the process's peak memory. And with --compare the untrained pair network at
+δ = 0 beside the single-frame detector with the same weights.
 
 Run: python benchmarks/full_size_step.py [--single-frame] [--recompute-offsets] [--float32] [--compare]
 """
@@ -81,16 +81,16 @@ def main() -> None:
             torch.nn.init.normal_(predictor.weight, std=0.01)
     optimizer = build_optimizer(detector, config.pretrain.pose)
     mixed = computes_bfloat16(torch.device("cpu")) and not arguments.float32
-    start = time.perf_counter()
+    start = time.process_time()
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         losses = detector.losses(frame(0), frame(1) if pairs else None, [(HEIGHT, WIDTH)], labels())
         loss = torch.stack(list(losses.values())).sum()
-    forward = time.perf_counter()
+    forward = time.process_time()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(detector.parameters(), config.pretrain.pose.clip_norm)
     optimizer.step()
-    end = time.perf_counter()
-    print("| network | offsets | precision | loss | forward s | step s | peak GB |")
+    end = time.process_time()
+    print("| network | offsets | precision | loss | forward, core s | step, core s | peak GB |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     cells = (
         "DiMoFs" if pairs else "single frame",

@@ -164,6 +164,48 @@ def print_jobs(config: Config, a: argparse.Namespace) -> None:
     print(f"Disk: {disk:.0f} GB (archives and the same unpacked, 8 checkpoints, a resume point).")
 
 
+def print_large(a: argparse.Namespace) -> None:
+    """Print the minutes of the scenario `large` on one GPU, a row for each kind of job, for one seed."""
+    config = load_config(ROOT / "scenarios/large/config/config.yaml")
+    model, rate = config.model, a.peak * TERA * a.fraction
+    size = (model.image_size, model.image_size)
+    train = {pairs: total(operations(model, size, pairs=pairs, training=True)) for pairs in (False, True)}
+    predict = total(operations(model, size, pairs=True, training=False))
+    data, pretrain, actions = config.datasets, config.pretrain, config.actions.training
+    poses = data.posetrack18.val_videos * (
+        data.posetrack18.labelled_frames
+        + (data.posetrack18.frames - data.posetrack18.labelled_frames) // data.posetrack18.val_label_step
+    )
+    clip = (data.jhmdb.min_frames + data.jhmdb.max_frames) / 2
+    tests = 21 * data.jhmdb.clips_per_class / 3 * clip
+    dives = (
+        47 * (data.diving48.train_clips_per_class + data.diving48.test_clips_per_class) * 2 * data.diving48.frame_rate
+    )
+    # name, steps or batches, operations of one, seconds below which it cannot fall
+    rows = (
+        ("train still", pretrain.still.steps, pretrain.still.batch_size * train[False], a.step_floor),
+        ("train single_frame", pretrain.pose.steps, pretrain.pose.batch_size * train[False], a.step_floor),
+        ("train dimofs", pretrain.pose.steps, pretrain.pose.batch_size * train[True], a.step_floor),
+        ("train 5 action localisers", 5 * actions.steps, actions.batch_size * train[True], a.step_floor),
+        ("predict poses, 21 δ", poses * 21 / config.pose.batch_size, config.pose.batch_size * predict, a.batch_floor),
+        (
+            "localise actions, 21 δ, twice",
+            2 * tests * 21 / config.actions.batch_size,
+            config.actions.batch_size * predict / 4,  # the backbone's share is computed once for all δ
+            a.batch_floor / 4,
+        ),
+        ("features of dives", dives / config.features.batch_size, config.features.batch_size * predict, a.batch_floor),
+    )
+    print(f"\nThe scenario large, one seed on one GPU, at {a.fraction:.0%} of its peak:\n")
+    print("| job | steps or batches | TFLOP each | s each | minutes |\n| --- | --- | --- | --- | --- |")
+    minutes = 0.0
+    for name, count, flops, floor in rows:
+        seconds = max(flops / rate, floor)
+        minutes += count * seconds / 60
+        print(f"| {name} | {count:,.0f} | {flops / TERA:.2f} | {seconds:.3f} | {count * seconds / 60:.1f} |")
+    print(f"| all | | | | {minutes:.1f} |")
+
+
 def real_step(config: Config, *, pairs: bool) -> Callable[[], None]:
     """Give a forward and backward pass of the default size, on people in noise."""
     batch = config.pretrain.pose.batch_size
@@ -190,16 +232,16 @@ def print_check(threads: int) -> None:
     config = load_config(ROOT / "config/config.yaml")
     batch = config.pretrain.pose.batch_size
     print(f"\nA step of the default size, batch of {batch}, on this CPU, {threads} thread(s):\n")
-    print("| | counted on meta, GFLOP | in a real step, GFLOP | ms | GFLOP/s |\n| --- | --- | --- | --- | --- |")
+    print("| | counted on meta, GFLOP | in a real step, GFLOP | core ms | GFLOP/s |\n| --- | --- | --- | --- | --- |")
     for name, pairs in (("single frame", False), ("DiMoFs", True)):
         step = real_step(config, pairs=pairs)
         with FlopCounterMode(display=False) as counter:
             step()
         times = []
         for _ in range(12):
-            start = time.perf_counter()
+            start = time.process_time()
             step()
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
         ours = batch * total(operations(config.model, (128, 128), pairs=pairs, training=True))
         real, seconds = counter.get_total_flops(), statistics.median(times)
         print(f"| {name} | {ours / 1e9:.1f} | {real / 1e9:.1f} | {seconds * 1e3:.0f} | {real / seconds / 1e9:.0f} |")
@@ -222,6 +264,13 @@ def main() -> None:
     )
     add("--price", type=float, default=4.0, help="dollars a GPU-hour: H200 from 2.5 to 7 in May 2026 (mercatus-ai.com)")
     add("--link", type=float, default=50, help="GB/s between GPUs: 400 Gbit/s Ethernet or InfiniBand, no NVLink")
+    add(
+        "--step-floor",
+        type=float,
+        default=0.15,
+        help="s of a step however small: torchvision's loops over images; assumed",
+    )
+    add("--batch-floor", type=float, default=0.08, help="the same for a batch at test time; assumed")
     add("--pair-memory", type=float, default=12, help="GB that a pair adds (benchmarks/full_size_step.py)")
     add("--fixed-memory", type=float, default=2, help="GB for weights, gradients, momentum, libraries")
     add("--pose-frames", type=float, default=4000, help="labelled validation frames of PoseTrack18, about")
@@ -235,6 +284,7 @@ def main() -> None:
     config = load_config(ROOT / "scenarios/paper/config/config.yaml")
     print_operations(config.model, config.pretrain.frozen_stages)
     print_jobs(config, arguments)
+    print_large(arguments)
     if arguments.check:
         print_check(arguments.threads)
 
