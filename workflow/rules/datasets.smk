@@ -51,7 +51,7 @@ rule render:
 if UNPACKED:
     from dimofs.datasets.archives import missing_archives, read_archives
 
-    ARCHIVES = workflow.source_path("../../config/datasets.tsv")
+    ARCHIVES = os.path.relpath(Path(workflow.basedir, "config/datasets.tsv"))
 
     LACKING = []
 
