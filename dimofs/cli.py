@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimofs import DimofsError
-from dimofs.config import Config, ConfigError, Section, load_config
+from dimofs.config import Config, ConfigError, Section, check_initial_weights, load_config
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +66,9 @@ FirstTable = Annotated[Path, typer.Option(help="table of the first seed; those o
 Seed = Annotated[int, typer.Option(min=0, help="seed of the training: its new weights, its batches, its steps")]
 Predictions = Annotated[Path, typer.Option(help="scores of dives (Parquet)")]
 Checkpoint = Annotated[Path, typer.Option(help="weights (safetensors)")]
+Processes = Annotated[
+    int, typer.Option(min=1, help="processes of this machine that share each batch, one for each GPU")
+]
 ReadOut = Annotated[Path, typer.Option(help="linear read-out of dimofs motion fit (safetensors)")]
 
 #: What the tables and figures are on, said in each of them: poses and actions, by the source of the data.
@@ -77,6 +80,14 @@ CAPTURED = "embedded data, recorded motions"
 
 #: What the network of Ours-final takes from `actions`: it is the same network.
 CLUSTER_NETWORK = ("mlp_features", "scale_offsets_by_stride", "proposals_test", "nms_threshold")
+
+
+#: What the networks behind the tables start from, said in each of them.
+INITIAL_WEIGHTS = {
+    "stills": "embedded stills",
+    "imagenet": "ImageNet (not comparable with the paper's)",
+    "coco_keypoints": "COCO keypoints",
+}
 
 
 @datasets_app.command("render")
@@ -150,14 +161,19 @@ def pretrain(
     curve: Out,
     resume: Annotated[Path, typer.Option(help="resume point, removed at the end")],
     init: Annotated[Path | None, typer.Option(help="checkpoint to start from")] = None,
+    processes: Processes = 1,
 ) -> None:
     """Train still, single_frame or dimofs (§3)."""
     from dimofs.pairs.index import read_pairs
     from dimofs.pose.pretrain import pretrain as run_pretrain
+    from dimofs.training.processes import start
 
+    start(processes)
     settings = load_config(config)
     name, training = ("stills", "still") if network == "still" else ("posetrack18", "pose")
-    decisive = {key: getattr(settings.pretrain, key) for key in (training, "augmentation")}
+    decisive = {
+        key: getattr(settings.pretrain, key) for key in (training, "augmentation", "initial_weights", "frozen_stages")
+    }
     run_pretrain(
         settings,
         network,
@@ -166,6 +182,34 @@ def pretrain(
         init,
         _run(network, settings, seed, decisive, (dataset, pairs, init), out, curve, resume),
     )
+
+
+@app.command("initial-weights")
+def initial_weights(
+    config: ConfigFile, val_dataset: Dataset, val_pairs: PairIndex, seed: Seed, out: Out, curve: Out
+) -> None:
+    """Make the still network from weights that torchvision publishes, instead of training it (§3)."""
+    import pandas as pd
+    import torch
+
+    from dimofs.io import write_csv
+    from dimofs.pairs.index import read_pairs
+    from dimofs.pose.initial_weights import published_detector
+    from dimofs.pose.pretrain import validation
+    from dimofs.training.checkpoint import save_checkpoint
+    from dimofs.training.loop import device
+
+    settings = load_config(config)
+    check_initial_weights(settings, config)
+    torch.set_num_threads(settings.pretrain.pose.threads)
+    detector, origin = published_detector(settings, seed)
+    detector.to(device()).eval()
+    videos = _read("posetrack18", settings, val_dataset)
+    with torch.inference_mode():
+        figures = validation(detector, settings, videos, read_pairs(val_pairs))()
+    write_csv(pd.DataFrame([{"step": 0, **figures}]), curve)
+    decisive: dict[str, object] = {"initial_weights": settings.pretrain.initial_weights, "published": origin}
+    save_checkpoint(out, detector.state_dict(), _identity("still", seed, settings, decisive, ()))
 
 
 @pose_app.command("predict")
@@ -419,6 +463,7 @@ def actions_train(
     out: Out,
     curve: Out,
     resume: Annotated[Path, typer.Option(help="resume point, removed at the end")],
+    processes: Processes = 1,
 ) -> None:
     """Train one localiser of the ablations."""
     import torch
@@ -426,7 +471,9 @@ def actions_train(
     from dimofs.actions.ablations import find_training, read_columns
     from dimofs.actions.train import train_localizer
     from dimofs.pairs.index import read_pairs
+    from dimofs.training.processes import start
 
+    start(processes)
     settings = load_config(config)
     plan = find_training(read_columns(ablations), training)
     keys = (
@@ -434,6 +481,7 @@ def actions_train(
         "scale_offsets_by_stride", "inflated_frames", "flow",
     )  # fmt: skip
     decisive = {"plan": asdict(plan), **{key: getattr(settings.actions, key) for key in keys}}
+    decisive["initial_weights"] = settings.pretrain.initial_weights
     torch.manual_seed(seed)
     train_localizer(
         settings,
@@ -928,7 +976,8 @@ def table1(config: ConfigFile, average_precision: Table, differences: Table, out
     from dimofs.paper import tables
 
     pose_data, _ = _data(config)
-    write_csv(tables.table1(pd.read_csv(average_precision), pd.read_csv(differences), pose_data), out)
+    table = tables.table1(pd.read_csv(average_precision), pd.read_csv(differences), pose_data)
+    write_csv(table.assign(initial_weights=_initial_weights(config)), out)
 
 
 @paper_app.command()
@@ -940,11 +989,14 @@ def table2(config: ConfigFile, tracking: Table, differences: Table, out: Out) ->
     from dimofs.paper import tables
 
     pose_data, _ = _data(config)
-    write_csv(tables.table2(pd.read_csv(tracking), pd.read_csv(differences), pose_data), out)
+    table = tables.table2(pd.read_csv(tracking), pd.read_csv(differences), pose_data)
+    write_csv(table.assign(initial_weights=_initial_weights(config)), out)
 
 
 @paper_app.command()
-def table3(ablations: Ablations, columns: Table, differences: Table, out: Out, differences_out: Out) -> None:
+def table3(
+    config: ConfigFile, ablations: Ablations, columns: Table, differences: Table, out: Out, differences_out: Out
+) -> None:
     """Make Table 3, and the differences that the paper draws between its columns."""
     import pandas as pd
 
@@ -952,8 +1004,10 @@ def table3(ablations: Ablations, columns: Table, differences: Table, out: Out, d
     from dimofs.io import write_csv
     from dimofs.paper import tables
 
-    write_csv(tables.table3(read_columns(ablations), pd.read_csv(columns)), out)
-    write_csv(tables.table3_differences(pd.read_csv(differences)), differences_out)
+    initial = _initial_weights(config)
+    table = tables.table3(read_columns(ablations), pd.read_csv(columns))
+    write_csv(table.assign(initial_weights=initial), out)
+    write_csv(tables.table3_differences(pd.read_csv(differences)).assign(initial_weights=initial), differences_out)
 
 
 @paper_app.command()
@@ -978,7 +1032,8 @@ def motion_table(config: ConfigFile, quantities: Table, out: Out) -> None:
     from dimofs.paper import tables
 
     pose_data, _ = _data(config)
-    write_csv(tables.motion_table(pd.read_csv(quantities, keep_default_na=False), pose_data), out)
+    table = tables.motion_table(pd.read_csv(quantities, keep_default_na=False), pose_data)
+    write_csv(table.assign(initial_weights=_initial_weights(config)), out)
 
 
 @paper_app.command()
@@ -1139,6 +1194,11 @@ def _data(config: Path) -> tuple[str, str]:
     return DATA[load_config(config).datasets.source]
 
 
+def _initial_weights(config: Path) -> str:
+    """Say what the networks behind a table start from, for the paper's start from COCO keypoints (A12)."""
+    return INITIAL_WEIGHTS[load_config(config).pretrain.initial_weights]
+
+
 def _detections(
     settings: Config, folder: Path, trainings: Iterable[str], end: str = ""
 ) -> "dict[str, list[pd.DataFrame]]":
@@ -1235,3 +1295,7 @@ def main() -> None:
         app()
     except (DimofsError, OSError) as error:
         sys.exit(f"dimofs: {error}")
+
+
+if __name__ == "__main__":
+    main()

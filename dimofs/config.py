@@ -175,12 +175,24 @@ class Augmentation(Section):
     max_scale: float = Field(gt=0, description="largest zoom")
     shift: float = Field(ge=0, le=0.5, description="largest shift, as a fraction of the frame")
     brightness: float = Field(ge=0, lt=1, description="largest relative change of brightness and contrast")
+    short_sides: tuple[Annotated[int, Field(ge=64)], ...] = Field(
+        description="short side that a frame is resized to in training, one of these by chance; none: model.image_size"
+    )
 
 
 class Pretrain(Section):
     """Chapter `pretrain` (§3): still-image initialisation; from it, single-frame baseline and DiMoFs."""
 
-    still: Training = Field(description="still-image initialisation (A12)")
+    initial_weights: Literal["stills", "imagenet", "coco_keypoints"] = Field(
+        description="still-image initialisation (A12): trained here on `stills`, or torchvision's published weights"
+    )
+    frozen_stages: int = Field(
+        ge=0, le=4, description="residual stages of the backbone that keep the initial weights, with its stem (A11)"
+    )
+    recompute_offsets: bool = Field(
+        description="offset maps are computed again for the backward pass instead of kept: less memory, more time"
+    )
+    still: Training = Field(description="still-image initialisation on `stills`")
     pose: Training = Field(description="shared by the single-frame baseline and DiMoFs: equal budgets by construction")
     augmentation: Augmentation
     validation_frames: int = Field(ge=1, description="validation frames scored for the training curve")
@@ -412,3 +424,19 @@ def check_config(raw: object, path: Path) -> Config:
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, item['loc'])) or '(top)'}: {item['msg']}" for item in error.errors()]
         raise ConfigError("\n".join([f"{path}: {len(lines)} bad key(s)", *lines])) from None
+
+
+def check_initial_weights(config: Config, path: Path) -> None:
+    """Raise ConfigError where there are no published weights of the network that the configuration asks them for."""
+    initial, model = config.pretrain.initial_weights, config.model
+    if initial == "imagenet" and model.backbone == "small":
+        raise ConfigError(
+            f"{path}: pretrain.initial_weights is imagenet, but of model.backbone small there are none; "
+            "take resnet50, resnet101 or stills"
+        )
+    shape = (model.backbone, model.fpn_channels, model.box_features, model.keypoint_layers)
+    if initial == "coco_keypoints" and shape != ("resnet50", 256, 1024, (512,) * 8):
+        raise ConfigError(
+            f"{path}: pretrain.initial_weights is coco_keypoints, but torchvision has them of resnet50 with "
+            "fpn_channels 256, box_features 1024 and eight keypoint_layers of 512 alone; take imagenet or stills"
+        )

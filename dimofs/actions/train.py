@@ -53,9 +53,11 @@ def batch_losses(
         frames = batch.frames
         if plan.motion == "flow":
             frame_a, frame_b = frames
-            flow = [level.to(target) for level in flow_levels(frame_a, frame_b, config.actions.flow)]
+            flow = [level.to(target, non_blocking=True) for level in flow_levels(frame_a, frame_b, config.actions.flow)]
             frames = (frame_a,)
-        targets = [{name: value.to(target) for name, value in labels.items()} for labels in batch.targets]
+        targets = [
+            {name: value.to(target, non_blocking=True) for name, value in labels.items()} for labels in batch.targets
+        ]
         return network.losses(tuple(as_input(frame, target) for frame in frames), flow, batch.sizes, targets)
 
     return losses

@@ -150,6 +150,22 @@ def assemble(dataset: str, archives: Sequence[Archive], folder: Path, root: Path
         layout.rename(root)
 
 
+def missing_archives(dataset: str, archives: Sequence[Archive], folder: Path, accept_terms: bool) -> str:
+    """Say what `assemble` would lack, and how to get it; empty where every archive is there or may be downloaded."""
+    if accept_terms:
+        return ""
+    missing = [
+        str(
+            _unobtained(
+                folder / archive.file, archive, ["no download, for the configuration does not accept the terms"]
+            )
+        )
+        for archive in archives
+        if archive.dataset == dataset and archive.needed and not os.path.lexists(folder / archive.file)
+    ]
+    return "\n".join(dict.fromkeys(line for text in missing for line in text.splitlines()))
+
+
 def _official_folder(unpacked: Path, name: str) -> Path:
     """The shallowest folder of that name, for some archives wrap it; without one, the archive is its content."""
     found = [path for path in unpacked.rglob(name) if path.is_dir()]

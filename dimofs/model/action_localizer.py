@@ -11,6 +11,7 @@ from dimofs.model.backbone import STRIDES, Backbone, both_frames
 from dimofs.model.heads import LEVELS, image_list, proposal_network, pyramid, region_heads
 from dimofs.model.offsets import Offsets, Resampling
 from dimofs.model.pose_detector import Detections, Sizes
+from dimofs.model.shared_batch import shared
 
 #: Names of the motion maps beside P2..P5 in the feature dictionaries.
 MOTION_LEVELS = tuple(f"motion{level}" for level in LEVELS)
@@ -92,6 +93,7 @@ class ActionLocalizer(nn.Module):
         frames: (A, B) for offsets, (A,) beside a flow, (A, previous, next) inflated; each (N, 3, H, W) RGB in [0, 1].
         flow: with motion "flow", per scale (N, 2, H, W).
         targets: per frame `boxes` (P, 4) and `labels` (P,) in 1..classes.
+        Where processes share a batch, the mean of a loss over them is that of the batch.
         """
         if self.offsets is not None:
             features, features_b = both_frames(self.backbone, *frames)
@@ -102,7 +104,8 @@ class ActionLocalizer(nn.Module):
         proposals, rpn_losses = self.rpn(image_list(features, sizes), levels, targets)
         levels |= dict(zip(MOTION_LEVELS, motion, strict=False))
         _, roi_losses = self.roi_heads(levels, proposals, sizes, targets)
-        return {**{name: loss for name, loss in rpn_losses.items() if loss.requires_grad}, **roi_losses}
+        losses = {**{name: loss for name, loss in rpn_losses.items() if loss.requires_grad}, **roi_losses}
+        return shared(losses, self.rpn.fg_bg_sampler, self.roi_heads)
 
     def propose(self, features: list[Tensor], sizes: Sizes) -> tuple[list[Tensor], list[Tensor]]:
         """Compute what all δ of a Frame A share: per frame, proposals (R, 4) and the appearance MLP's output (R, F)."""

@@ -68,6 +68,12 @@ class Backbone(nn.Module):
         """
         return list(self.fpn(self.body((frames - self.mean) / self.std)).values())
 
+    def freeze(self, stages: int) -> None:
+        """Keep the weights of the first residual stages and of the stem before them; 0 keeps none (A11)."""
+        kept = ("conv1", "bn1", *(f"layer{stage + 1}" for stage in range(stages))) if stages else ()
+        for name in kept:
+            self.body[name].requires_grad_(False)
+
 
 def both_frames(backbone: nn.Module, frames_a: Tensor, frames_b: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """Run the shared backbone once over A and B together; returns (f_A, f_B), each per scale (N, C, H, W)."""

@@ -6,12 +6,12 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
-from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from dimofs.config import Model
 from dimofs.model.backbone import STRIDES
+from dimofs.model.shared_batch import CountingHeads, ImageSampler
 
 #: Names of P2..P5 in the feature dictionaries that torchvision's parts take.
 LEVELS = ("0", "1", "2", "3")
@@ -23,7 +23,7 @@ KEYPOINTS = 17
 def proposal_network(model: Model, proposals_test: int) -> RegionProposalNetwork:
     """Build the RPN over P2..P6: one anchor size a level, ratios 0.5, 1 and 2, the thresholds of Faster R-CNN."""
     anchors = AnchorGenerator(tuple((size,) for size in model.anchor_sizes), ((0.5, 1.0, 2.0),) * 5)
-    return RegionProposalNetwork(
+    network = RegionProposalNetwork(
         anchors,
         RPNHead(model.fpn_channels, 3),
         fg_iou_thresh=0.7,
@@ -34,13 +34,15 @@ def proposal_network(model: Model, proposals_test: int) -> RegionProposalNetwork
         post_nms_top_n={"training": model.proposals_train, "testing": proposals_test},
         nms_thresh=0.7,
     )
+    network.fg_bg_sampler = ImageSampler(model.anchors_per_image, 0.5)
+    return network
 
 
 def region_heads(
     model: Model, box_pool: nn.Module, box_head: nn.Module, box_predictor: nn.Module, nms_threshold: float
-) -> RoIHeads:
+) -> CountingHeads:
     """Build torchvision's RoI heads around a box branch: matching at IoU 0.5, a quarter of the RoIs positive."""
-    return RoIHeads(
+    heads = CountingHeads(
         box_pool,
         box_head,
         box_predictor,
@@ -53,9 +55,11 @@ def region_heads(
         nms_thresh=nms_threshold,
         detections_per_img=model.detections_per_image,
     )
+    heads.fg_bg_sampler = ImageSampler(model.rois_per_image, 0.25)
+    return heads
 
 
-def pose_heads(model: Model) -> RoIHeads:
+def pose_heads(model: Model) -> CountingHeads:
     """Build the three branches of §3: person or not, box regression, one heat map a joint."""
     channels = model.fpn_channels
     heads = region_heads(

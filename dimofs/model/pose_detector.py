@@ -1,11 +1,13 @@
 """The pose detector of §3, on single frames and on pairs: pose in Frame A from the features of Frame B."""
 
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from dimofs.config import Model
 from dimofs.model.backbone import Backbone, both_frames
 from dimofs.model.heads import image_list, pose_heads, proposal_network, pyramid
 from dimofs.model.offsets import Offsets, Resampling
+from dimofs.model.shared_batch import shared
 
 Detections = list[dict[str, Tensor]]
 Sizes = list[tuple[int, int]]
@@ -16,10 +18,14 @@ class PoseDetector(nn.Module):
 
     Without `pairs` it is the single-frame baseline [16]. The two have the same backbone and heads, so either loads the
     other's weights; a pair model that starts from a single-frame model's weights is that model, on Frame B (A2, A3).
+
+    recompute_offsets: training keeps none of the maps between the features of both frames and the resampled ones, the
+    largest of the network (at P2 512 × 200 × 336 offsets a frame at the paper's size), and computes them twice.
     """
 
-    def __init__(self, model: Model, *, pairs: bool, live_norm: bool = False) -> None:
+    def __init__(self, model: Model, *, pairs: bool, live_norm: bool = False, recompute_offsets: bool = False) -> None:
         super().__init__()
+        self._recompute_offsets = recompute_offsets
         self.backbone = Backbone(model, live_norm=live_norm)
         self.offsets = Offsets(model.fpn_channels) if pairs else None
         self.resampling = Resampling(model.fpn_channels) if pairs else None
@@ -33,8 +39,16 @@ class PoseDetector(nn.Module):
         """
         if self.offsets is None or self.resampling is None:
             raise ValueError("a single-frame detector has no offsets; build it with pairs=True")
-        offsets = None if features_a is features_b else self.offsets(features_a, features_b)
-        return self.resampling(features_b, offsets)
+        if features_a is features_b:
+            return self.resampling(features_b, None)
+        offsets, resampling = self.offsets, self.resampling
+
+        def resampled() -> list[Tensor]:
+            return resampling(features_b, offsets(features_a, features_b))
+
+        if self._recompute_offsets:
+            return checkpoint(resampled, use_reentrant=False, preserve_rng_state=False)
+        return resampled()
 
     def detect(self, features: list[Tensor], sizes: Sizes) -> Detections:
         """Run the heads in evaluation mode.
@@ -55,6 +69,7 @@ class PoseDetector(nn.Module):
 
         frames_a, frames_b: (N, 3, H, W) RGB in [0, 1]; frames_b is None for the single-frame baseline.
         targets: per frame `boxes` (P, 4), `labels` (P,) ones, `keypoints` (P, 17, 3) x y visible.
+        Where processes share a batch, the mean of a loss over them is that of the batch.
         """
         if frames_b is None:
             features = self.backbone(frames_a)
@@ -63,4 +78,4 @@ class PoseDetector(nn.Module):
         levels = pyramid(features)
         proposals, rpn_losses = self.rpn(image_list(features, sizes), levels, targets)
         _, roi_losses = self.roi_heads(levels, proposals, sizes, targets)
-        return {**rpn_losses, **roi_losses}
+        return shared({**rpn_losses, **roi_losses}, self.rpn.fg_bg_sampler, self.roi_heads)

@@ -1,7 +1,7 @@
 """From pairs to tensors: reading, resizing and augmentation, identical for Frame A and Frame B (A10)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -39,6 +39,12 @@ class Batch:
     targets: list[dict[str, Tensor]]
     draws: list[Draw]
 
+    def pin_memory(self) -> "Batch":
+        """Copy the tensors to memory that a GPU reads by itself, while others compute."""
+        frames = tuple(frame.pin_memory() for frame in self.frames)
+        targets = [{name: value.pin_memory() for name, value in target.items()} for target in self.targets]
+        return replace(self, frames=frames, targets=targets)
+
 
 def read_frame(frame: Frame) -> Image:
     """Decode a frame to (H, W, 3) uint8 RGB."""
@@ -48,10 +54,13 @@ def read_frame(frame: Frame) -> Image:
     return np.ascontiguousarray(image[:, :, ::-1])
 
 
-def network_scale(image: Image, model: Model) -> float:
-    """Zoom that brings a frame's short side to `image_size` without its long side passing `image_max_size`."""
+def network_scale(image: Image, model: Model, short_side: int | None = None) -> float:
+    """Zoom that brings a frame's short side to `short_side` without its long side passing `image_max_size`.
+
+    Without `short_side` it is the model's `image_size`.
+    """
     height, width = image.shape[:2]
-    return min(model.image_size / min(height, width), model.image_max_size / max(height, width))
+    return min((short_side or model.image_size) / min(height, width), model.image_max_size / max(height, width))
 
 
 def resize(image: Image, scale: float) -> Image:
@@ -249,7 +258,7 @@ class PairLoader:
             video = self._videos[draw.video]
             positions = [draw.frame_a, *self._beside(draw, len(video.frames))]
             images = self._read(video, positions)
-            scale = network_scale(images[0], self._model)
+            scale = network_scale(images[0], self._model, self._short_side(draw))
             images = [resize(image, scale) for image in images]
             height, width = images[0].shape[:2]
             change = Change.draw(
@@ -260,6 +269,11 @@ class PairLoader:
             targets.append(self._target(video, draw.frame_a, scale, change, (height, width)))
         columns = tuple(as_tensor(column) for column in zip(*frames, strict=True))
         return Batch(columns, sizes, targets, list(draws))
+
+    def _short_side(self, draw: Draw) -> int | None:
+        """Draw the short side of an example's frames (facts of §3.4: Detect-and-Track's multi-scale training)."""
+        sides = self._augmentation.short_sides
+        return sides[np.random.default_rng((self._seed, 3, draw.position)).integers(len(sides))] if sides else None
 
 
 def load_frames(video: Video, positions: Sequence[int], model: Model) -> tuple[Tensor, list[tuple[int, int]], float]:

@@ -27,7 +27,12 @@ VALIDATION_BATCH = 16
 
 def build_detector(config: Config, network: str, *, training: bool = False) -> PoseDetector:
     """Build one of NETWORKS; only the still-image network in training learns its normalisation."""
-    return PoseDetector(config.model, pairs=network == "dimofs", live_norm=training and network == "still")
+    return PoseDetector(
+        config.model,
+        pairs=network == "dimofs",
+        live_norm=training and network == "still",
+        recompute_offsets=training and config.pretrain.recompute_offsets,
+    )
 
 
 def load_detector(config: Config, network: str, checkpoint: Path) -> PoseDetector:
@@ -57,7 +62,9 @@ def batch_losses(detector: PoseDetector) -> Callable[[Batch], dict[str, Tensor]]
 
     def losses(batch: Batch) -> dict[str, Tensor]:
         frames = [as_input(frame, device()) for frame in batch.frames]
-        targets = [{name: value.to(device()) for name, value in labels.items()} for labels in batch.targets]
+        targets = [
+            {name: value.to(device(), non_blocking=True) for name, value in labels.items()} for labels in batch.targets
+        ]
         return detector.losses(frames[0], frames[1] if len(frames) == 2 else None, batch.sizes, targets)
 
     return losses
@@ -95,6 +102,7 @@ def pretrain(
     detector = build_detector(config, network, training=True)
     if initial is not None:
         start_from(detector, initial, parts=("backbone.", "rpn.", "roi_heads."))
+        detector.backbone.freeze(config.pretrain.frozen_stages)
     loader = PairLoader(
         videos,
         PairSampler(pairs, "train", run.seed),

@@ -46,19 +46,24 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def start_from(network: nn.Module, path: Path, *, parts: tuple[str, ...]) -> None:
-    """Copy the weights of a checkpoint into the parts of `network` that both have.
+    """Copy the weights of a checkpoint into the parts of `network` that both have, as `fill` does."""
+    tensors, _ = load_checkpoint(path)
+    fill(network, tensors, path, parts=parts)
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], source: Path | str, *, parts: tuple[str, ...]) -> None:
+    """Copy named tensors into parts of `network`; `source` is only named in the message.
 
     `parts` are name prefixes such as "backbone."; each must be filled completely, so that no mismatch passes silently.
     Everything else keeps its own initialisation.
     """
-    tensors, _ = load_checkpoint(path)
     own = network.state_dict()
     for part in parts:
         wanted = {name for name in own if name.startswith(part) and not name.endswith("num_batches_tracked")}
         bad = sorted(name for name in wanted if name not in tensors or tensors[name].shape != own[name].shape)
         if bad or not wanted:
             raise CheckpointError(
-                f"{path}: does not fit {part!r} of this network ({', '.join(bad[:3]) or 'no such part'})"
+                f"{source}: does not fit {part!r} of this network ({', '.join(bad[:3]) or 'no such part'})"
             )
         own.update({name: tensors[name] for name in wanted})
     network.load_state_dict(own)

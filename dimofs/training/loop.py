@@ -3,6 +3,10 @@
 Each step reseeds torch from (seed, step) and each batch is a function of its step, so all state between two steps is
 the weights, the optimiser's moments and the step's number. A training that was killed and started again therefore ends
 with bit-identical weights on the CPU.
+
+Where processes share each batch (`training.processes`), process r of n takes the r-th of n runs of its images, and the
+gradients are averaged. How many they are does not change what is computed, only how sums are rounded, so that a
+training may go on with another number of them.
 """
 
 import hashlib
@@ -15,17 +19,24 @@ from typing import Any, Protocol
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 import dimofs
 from dimofs import DimofsError
-from dimofs.config import Training
+from dimofs.config import ConfigError, Training
 from dimofs.io import write_csv
+from dimofs.model.shared_batch import place
 from dimofs.pairs.loading import Batch
 from dimofs.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from dimofs.training.processes import join
 
 #: Steps between two rows of the curve.
 CURVE_EVERY = 10
+
+#: Processes that load batches while a GPU computes; on a CPU they would take from the computing what they save it.
+LOADERS = 4
 
 
 class TrainingError(DimofsError, RuntimeError):
@@ -92,6 +103,60 @@ def build_optimizer(network: nn.Module, training: Training) -> torch.optim.Optim
     return torch.optim.AdamW(groups, lr=training.learning_rate)
 
 
+class _Steps(Dataset[Batch]):
+    """The batches of this process, by step: smaller batches of the same stream, every n-th of which is ours."""
+
+    def __init__(self, batches: Batches, training: Training) -> None:
+        self._batches = batches
+        self._rank, self._processes = place()
+        self._size = training.batch_size // self._processes
+
+    def __getitem__(self, step: int) -> Batch:
+        number = step * self._processes + self._rank
+        return next(iter(self._batches.batches(self._size, number, number + 1)))
+
+
+def load_ahead(batches: Batches, training: Training, first: int, loaders: int) -> Iterator[Batch]:
+    """Give this process's part of the batches from step `first` on; `loaders` processes load ahead into pinned memory.
+
+    Without loaders, each batch is loaded when it is asked for.
+    """
+    steps = range(first, training.steps)
+    return iter(
+        DataLoader(
+            _Steps(batches, training),
+            batch_size=None,
+            sampler=steps,
+            num_workers=loaders,
+            collate_fn=lambda batch: batch,
+            pin_memory=loaders > 0 and torch.cuda.is_available(),
+        )
+    )
+
+
+class _Losses(nn.Module):
+    """A network as its losses, which is where data parallel training takes hold."""
+
+    def __init__(self, network: nn.Module, losses: Callable[[Batch], dict[str, Tensor]]) -> None:
+        super().__init__()
+        self.network = network
+        self._losses = losses
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self._losses(batch)
+
+
+def _spread(
+    network: nn.Module, losses: Callable[[Batch], dict[str, Tensor]], target: torch.device
+) -> Callable[[Batch], dict[str, Tensor]]:
+    """Give losses whose gradients, after backward, are the mean over all processes."""
+    if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        if target.type == "cpu":
+            raise ConfigError("a network that learns its normalisation cannot share batches on CPUs; use one process")
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return DistributedDataParallel(_Losses(network, losses), forward_sync_buffers=False)
+
+
 def train(
     network: nn.Module,
     losses: Callable[[Batch], dict[str, Tensor]],
@@ -102,20 +167,28 @@ def train(
 ) -> None:
     """Optimise `network` for `training.steps` steps, then write its checkpoint and its curve.
 
-    losses: from a batch to named scalar losses, whose sum is minimised.
+    losses: from a batch to named scalar losses, whose sum is minimised; where processes share the batch, the mean of
+    each over them must be the batch's.
     validate: gives named figures of merit; called every `training.validate_every` steps and at the end, network in
     evaluation mode.
-    Raises TrainingError at the first loss that is not finite.
+    Raises TrainingError at the first loss that is not finite, ConfigError where processes cannot share the batch.
     """
+    join()
+    rank, processes = place()
+    if training.batch_size % processes:
+        raise ConfigError(f"a batch of {training.batch_size} cannot be shared equally by {processes} processes")
     torch.set_num_threads(training.threads)
     target = device()
     mixed = computes_bfloat16(target)
     network.to(target)
     optimizer = build_optimizer(network, training)
     first, rows = _resume(network, optimizer, run)
+    if processes > 1:
+        losses = _spread(network, losses, target)
     shown: dict[str, str] = {}
-    bar = tqdm(total=training.steps, initial=first, desc=run.name, unit="step", dynamic_ncols=True)
-    for step, batch in enumerate(batches.batches(training.batch_size, first, training.steps), start=first):
+    bar = tqdm(total=training.steps, initial=first, desc=run.name, unit="step", dynamic_ncols=True, disable=rank > 0)
+    upcoming = load_ahead(batches, training, first, LOADERS if target.type == "cuda" else 0)
+    for step, batch in enumerate(upcoming, start=first):
         torch.manual_seed(hash((run.seed, step)) % 2**63)
         network.train()
         for group in optimizer.param_groups:
@@ -133,9 +206,9 @@ def train(
         bar.update()
         row: dict[str, float] = {}
         if done % CURVE_EVERY == 0 or done == training.steps:
-            row = {"loss": loss.item(), **{name: part.item() for name, part in parts.items()}}
+            row = _means({"loss": loss, **parts})
             shown["loss"] = f"{row['loss']:.3f}"
-        if validate is not None and (done % training.validate_every == 0 or done == training.steps):
+        if rank == 0 and validate is not None and (done % training.validate_every == 0 or done == training.steps):
             network.eval()
             with torch.inference_mode():
                 figures = validate()
@@ -144,12 +217,25 @@ def train(
         if row:
             bar.set_postfix(shown)
             rows.append({"step": done, "learning_rate": optimizer.param_groups[0]["lr"], **row})
-        if done % training.checkpoint_every == 0 and done < training.steps:
+        if rank == 0 and done % training.checkpoint_every == 0 and done < training.steps:
             _save_resume_point(network, optimizer, run, done, rows)
     bar.close()
-    write_csv(pd.DataFrame(rows), run.curve)
-    save_checkpoint(run.checkpoint, network.state_dict(), dict(run.metadata))
-    run.resume.unlink(missing_ok=True)
+    if rank == 0:
+        write_csv(pd.DataFrame(rows), run.curve)
+        save_checkpoint(run.checkpoint, network.state_dict(), dict(run.metadata))
+        run.resume.unlink(missing_ok=True)
+    if processes > 1:
+        torch.distributed.barrier()  # none ends before the files are there
+
+
+def _means(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Average named scalars over the processes."""
+    means = torch.stack([value.detach() for value in values.values()])
+    _, processes = place()
+    if processes > 1:
+        torch.distributed.all_reduce(means)
+        means /= processes
+    return dict(zip(values, means.tolist(), strict=True))
 
 
 def _describe(run: Run, step: int, parts: Mapping[str, Tensor], batch: Batch) -> str:
@@ -185,10 +271,10 @@ def _resume(network: nn.Module, optimizer: torch.optim.Optimizer, run: Run) -> t
     try:
         tensors, metadata = load_checkpoint(run.resume)
     except CheckpointError:
-        tqdm.write(f"{run.name}: the resume point {run.resume} is damaged; starting from the beginning")
+        _say(f"{run.name}: the resume point {run.resume} is damaged; starting from the beginning")
         return 0, []
     if any(metadata.get(key) != value for key, value in _identity(run).items()):
-        tqdm.write(
+        _say(
             f"{run.name}: the resume point {run.resume} is of another configuration, data or code; "
             "starting from the beginning"
         )
@@ -201,3 +287,8 @@ def _resume(network: nn.Module, optimizer: torch.optim.Optimizer, run: Run) -> t
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(metadata["step"]), list(metadata["rows"])
+
+
+def _say(line: str) -> None:
+    if place()[0] == 0:
+        tqdm.write(line)

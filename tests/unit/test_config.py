@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dimofs.config import Config, ConfigError, DeltaRange, check_config, load_config
+from dimofs.training.loop import learning_rate
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = ROOT / "config" / "config.yaml"
 SCENARIOS = [DEFAULT, *sorted(ROOT.glob("scenarios/*/config/config.yaml"))]
+PAPER = load_config(ROOT / "scenarios/paper/config/config.yaml")
 
 Key = tuple[str, ...]
 
@@ -177,3 +179,29 @@ def test_the_sections_are_chapters_and_what_they_share() -> None:
         "recognition",
         "paper",
     ]
+
+
+def test_the_papers_scenario_keeps_detect_and_tracks_schedule() -> None:
+    """Its linear scaling rule: 0.001 · b / 8 for 13,000 · 8 / b steps of b images, ×0.1 at 10,000 and 12,000 (A13)."""
+    for training in (PAPER.pretrain.pose, PAPER.actions.training):
+        scale = training.batch_size / 8
+        assert training.learning_rate == pytest.approx(0.001 * scale)
+        assert training.steps == pytest.approx(13_000 / scale)
+        drops = [
+            step
+            for step in range(1, training.steps)
+            if learning_rate(training, step) < 0.5 * learning_rate(training, step - 1)
+        ]
+        assert [drop * scale for drop in drops] == [10_000, 12_000]
+        assert learning_rate(training, 0) == pytest.approx(0.001 * scale / 3)
+        assert learning_rate(training, 500) == pytest.approx(0.001 * scale)
+        assert (training.optimizer, training.weight_decay) == ("sgd", 1e-4)
+
+
+def test_the_papers_scenario_is_of_the_papers_size() -> None:
+    model = PAPER.model
+    assert (model.backbone, model.fpn_channels, model.box_features) == ("resnet101", 256, 1024)
+    assert model.keypoint_layers == (512,) * 8
+    assert PAPER.pretrain.augmentation.short_sides == tuple(range(640, 801, 32))
+    assert (model.image_size, model.image_max_size) == (800, 1333)
+    assert PAPER.datasets.source == "archives"

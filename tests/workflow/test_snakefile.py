@@ -138,6 +138,33 @@ def test_official_archives_take_the_place_of_rendering(tmp_path: Path) -> None:
     assert re.search(r"^render +1$", result.stdout, re.M), result.stdout
 
 
+def in_the_papers_scenario(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call Snakemake in a copy of the paper's scenario, which has no archives."""
+    shutil.copytree(ROOT / "scenarios/paper/config", tmp_path / "config")
+    command = [sys.executable, "-m", "snakemake", "-q", "rules", "--directory", str(tmp_path), *arguments]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_the_papers_scenario_shows_its_plan_and_says_what_is_missing(tmp_path: Path) -> None:
+    plan = in_the_papers_scenario(tmp_path, "-n", "results/table3.csv")
+    assert plan.returncode == 0, plan.stdout
+    for rule, count in (("unpack", 2), ("fetch_still", 1), ("train_pose", 1), ("train_actions", 5), ("table3", 1)):
+        assert re.search(rf"^{rule} +{count}$", plan.stdout, re.M), (rule, plan.stdout)
+    assert not re.search(r"^(render|train_still)\b", plan.stdout, re.M)
+    for part in ("data/archives/JHMDB_video.zip", "posetrack18_images.tar.aa", "by hand:", "terms:"):
+        assert part in plan.stdout
+    assert "iving48" not in plan.stdout  # which Table 3 does not need
+
+
+def test_the_papers_scenario_runs_nothing_without_its_archives(tmp_path: Path) -> None:
+    run = in_the_papers_scenario(tmp_path, "--cores", "1", "results/table3.csv")
+    assert run.returncode != 0
+    assert "archives of jhmdb, posetrack18 are missing; nothing was run" in run.stdout
+    assert "data/archives/JHMDB_video.zip: no such file" in run.stdout
+    assert not (tmp_path / "logs").exists()
+    assert not (tmp_path / "results").exists()
+
+
 def test_every_training_runs_for_each_seed(tmp_path: Path) -> None:
     """Files of the first seed have the names that they have with one; all of another hang on its own still network."""
 

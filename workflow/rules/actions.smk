@@ -47,6 +47,7 @@ rule train_actions:
     threads: CHECKED.actions.training.threads
     resources:
         mem_mb=3000,
+        processes=1,
     params:
         **settings("model", "pairs.jhmdb_split", "actions.training", "actions.augmentation"),
         **settings(
@@ -55,7 +56,7 @@ rule train_actions:
             "actions.scale_offsets_by_stride",
             "actions.inflated_frames",
         ),
-        **settings("actions.flow", "actions.proposals_test", "actions.nms_threshold"),
+        **settings("pretrain.initial_weights", "actions.flow", "actions.proposals_test", "actions.nms_threshold"),
         **code("actions_train"),
         plan=lambda wildcards: plan(wildcards.training),
         seed=lambda wildcards: run_seed(wildcards.run),
@@ -71,6 +72,7 @@ rule train_actions:
         " --{params.seed:q}"
         " --out {output.checkpoint:q}"
         " --curve {output.curve:q}"
+        " --processes {resources.processes:q}"
         " --resume .resume/actions/{wildcards.training:q}{wildcards.run:q}"
         " > {log:q} 2>&1"
 

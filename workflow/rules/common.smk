@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, workflow.basedir)
 
 from dimofs.actions.ablations import find_training, read_columns
-from dimofs.config import ConfigError, DeltaRange, Pairs, Section, check_config
+from dimofs.config import ConfigError, DeltaRange, Pairs, Section, check_config, check_initial_weights
 from dimofs.recognition.rows import read_rows
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -33,6 +33,7 @@ os.environ.update(PYTHONPATH=search_path)
 
 try:
     CHECKED = check_config(config, Path(CONFIG))
+    check_initial_weights(CHECKED, Path(CONFIG))
     COLUMNS = read_columns(Path(ABLATIONS))
     ROWS = {row.name: row for row in read_rows(Path(RECOGNITION))}
     for training in CHECKED.actions.sweep:
@@ -43,7 +44,8 @@ except ConfigError as error:
 RUNS = CHECKED.runs()
 TRAININGS = sorted({column.training.name for column in COLUMNS})
 UNPACKED = ["posetrack18", "jhmdb", "diving48"] if CHECKED.datasets.source == "archives" else []
-DATASETS = ["posetrack18", "stills", "jhmdb", "diving48", "corpus"]
+STILLS = ["stills"] if CHECKED.pretrain.initial_weights == "stills" else []
+DATASETS = ["posetrack18", *STILLS, "jhmdb", "diving48", "corpus"]
 TRACKED = {
     "single_frame": "results/pose/single_frame{run}.parquet",
     "dimofs": "results/tracking/dimofs_detections{run}.parquet",

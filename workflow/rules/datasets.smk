@@ -49,12 +49,34 @@ rule render:
 
 
 if UNPACKED:
+    from dimofs.datasets.archives import missing_archives, read_archives
+
+    ARCHIVES = os.path.relpath(Path(workflow.basedir, "config/datasets.tsv"))
+
+    LACKING = []
+
+    def announce_missing(wildcards) -> list[str]:
+        """Say which archives of a planned data set are missing and how to get them; no run starts then."""
+        labels = CHECKED.pairs.diving48_labels.lower()
+        official = f"diving48_{labels}" if wildcards.name == "diving48" else wildcards.name
+        if workflow.is_main_process and official not in LACKING and not Path("data/datasets", wildcards.name).exists():
+            accepted = official in CHECKED.datasets.accept_terms
+            missing = missing_archives(official, read_archives(Path(ARCHIVES)), Path("data/archives"), accepted)
+            if missing:
+                LACKING.append(official)
+                logger.warning(missing)
+        return []
+
+    onstart:
+        if LACKING:
+            raise WorkflowError(f"archives of {', '.join(LACKING)} are missing; nothing was run")
 
     rule unpack:
         """Unpack official archives, downloaded where their terms are accepted, and count what is in them (§6)."""
         input:
+            announce_missing,
             config=ancient(CONFIG),
-            sheet=workflow.source_path("../../config/datasets.tsv"),
+            sheet=ARCHIVES,
         output:
             manifest="data/datasets/{name}.csv",
             folder=directory("data/datasets/{name}"),

@@ -14,7 +14,7 @@ localrules:
 rule pairs:
     input:
         expand("data/pairs/posetrack18_{split}.parquet", split=["train", "val"]),
-        "data/pairs/stills_train.parquet",
+        expand("data/pairs/{name}_train.parquet", name=STILLS),
         expand("data/pairs/jhmdb_{split}.parquet", split=["train", "test"]),
         expand("data/pairs/diving48_{split}.parquet", split=["train", "test"]),
     message:

@@ -51,7 +51,7 @@ rule table1:
     resources:
         mem_mb=1000,
     params:
-        **settings("datasets.source"),
+        **settings("datasets.source", "pretrain.initial_weights"),
         **code("table1"),
     message:
         "writing Table 1"
@@ -85,7 +85,7 @@ rule table2:
     resources:
         mem_mb=1000,
     params:
-        **settings("datasets.source"),
+        **settings("datasets.source", "pretrain.initial_weights"),
         **code("table2"),
     message:
         "writing Table 2"
@@ -101,6 +101,7 @@ rule table2:
 rule table3:
     """Frame-mAP of the action localiser and its ablations (Table 3)."""
     input:
+        config=ancient(CONFIG),
         ablations=ABLATIONS,
         columns="results/actions/columns.csv",
         differences="results/actions/differences.csv",
@@ -125,11 +126,13 @@ rule table3:
     resources:
         mem_mb=1000,
     params:
+        **settings("pretrain.initial_weights"),
         **code("table3"),
     message:
         "writing Table 3"
     shell:
         "dimofs paper table3"
+        " --config {input.config:q}"
         " --ablations {input.ablations:q}"
         " --columns {input.columns:q}"
         " --differences {input.differences:q}"
@@ -193,7 +196,7 @@ rule motion_table:
     resources:
         mem_mb=1000,
     params:
-        **settings("datasets.source"),
+        **settings("datasets.source", "pretrain.initial_weights"),
         **code("motion_table"),
     message:
         "writing the figures of merit of motion"

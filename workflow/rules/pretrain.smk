@@ -1,6 +1,7 @@
 """The pose networks: still-image initialisation, then from the same weights the single-frame baseline and DiMoFs (§3).
 
-INPUTS: data/datasets/{stills,posetrack18}.csv and data/pairs/{stills_train,posetrack18_train,posetrack18_val}.parquet.
+INPUTS: data/datasets/{stills,posetrack18}.csv and data/pairs/{stills_train,posetrack18_train,posetrack18_val}.parquet;
+without the stills where the initialisation is of weights that torchvision publishes.
 OUTPUTS: results/pretrain/{still,single_frame,dimofs}{run}.safetensors, the checkpoints, and .csv, their curves.
 A training that was stopped goes on from its resume point in .resume/.
 """
@@ -24,42 +25,98 @@ rule pretrain:
         "the pose networks are trained"
 
 
-rule train_still:
-    """Train the detector on still images, where the paper starts from COCO weights (§3, A12)."""
-    input:
-        config=ancient(CONFIG),
-        dataset="data/datasets/stills.csv",
-        pairs="data/pairs/stills_train.parquet",
-        val_dataset="data/datasets/posetrack18.csv",
-        val_pairs="data/pairs/posetrack18_val.parquet",
-    output:
-        checkpoint="results/pretrain/still{run}.safetensors",
-        curve="results/pretrain/still{run}.csv",
-    log:
-        "logs/pretrain/still{run}.log",
-    benchmark:
-        "logs/benchmarks/pretrain/still{run}.jsonl"
-    threads: CHECKED.pretrain.still.threads
-    resources:
-        mem_mb=3000,
-    params:
-        **settings("model", "pretrain.still", "pretrain.augmentation", "pretrain.validation_frames"),
-        **code("pretrain"),
-        seed=lambda wildcards: run_seed(wildcards.run),
-    message:
-        "training on still images; progress in {log}"
-    shell:
-        "dimofs pretrain still"
-        " --config {input.config:q}"
-        " --dataset {input.dataset:q}"
-        " --pairs {input.pairs:q}"
-        " --val-dataset {input.val_dataset:q}"
-        " --val-pairs {input.val_pairs:q}"
-        " --{params.seed:q}"
-        " --out {output.checkpoint:q}"
-        " --curve {output.curve:q}"
-        " --resume .resume/pretrain/still{wildcards.run:q}"
-        " > {log:q} 2>&1"
+# What all trainings of the chapter read, beside their budget.
+PRETRAIN_KEYS = [
+    f"pretrain.{key}"
+    for key in (
+        "initial_weights",
+        "frozen_stages",
+        "recompute_offsets",
+        "augmentation",
+        "validation_frames",
+    )
+]
+FETCH_KEYS = [
+    "pretrain.initial_weights",
+    "pretrain.validation_frames",
+    "pretrain.pose.threads",
+]
+
+
+if STILLS:
+
+    rule train_still:
+        """Train the detector on still images, where the paper starts from COCO weights (§3, A12)."""
+        input:
+            config=ancient(CONFIG),
+            dataset="data/datasets/stills.csv",
+            pairs="data/pairs/stills_train.parquet",
+            val_dataset="data/datasets/posetrack18.csv",
+            val_pairs="data/pairs/posetrack18_val.parquet",
+        output:
+            checkpoint="results/pretrain/still{run}.safetensors",
+            curve="results/pretrain/still{run}.csv",
+        log:
+            "logs/pretrain/still{run}.log",
+        benchmark:
+            "logs/benchmarks/pretrain/still{run}.jsonl"
+        threads: CHECKED.pretrain.still.threads
+        resources:
+            mem_mb=3000,
+            processes=1,
+        params:
+            **settings("model", *PRETRAIN_KEYS, "pretrain.still"),
+            **code("pretrain"),
+            seed=lambda wildcards: run_seed(wildcards.run),
+        message:
+            "training on still images; progress in {log}"
+        shell:
+            "dimofs pretrain still"
+            " --config {input.config:q}"
+            " --dataset {input.dataset:q}"
+            " --pairs {input.pairs:q}"
+            " --val-dataset {input.val_dataset:q}"
+            " --val-pairs {input.val_pairs:q}"
+            " --{params.seed:q}"
+            " --out {output.checkpoint:q}"
+            " --curve {output.curve:q}"
+            " --processes {resources.processes:q}"
+            " --resume .resume/pretrain/still{wildcards.run:q}"
+            " > {log:q} 2>&1"
+
+else:
+
+    rule fetch_still:
+        """Take weights that torchvision publishes, of ImageNet or COCO keypoints, with the file's hash checked (§3, A12)."""
+        input:
+            config=ancient(CONFIG),
+            val_dataset="data/datasets/posetrack18.csv",
+            val_pairs="data/pairs/posetrack18_val.parquet",
+        output:
+            checkpoint="results/pretrain/still{run}.safetensors",
+            curve="results/pretrain/still{run}.csv",
+        log:
+            "logs/pretrain/still{run}.log",
+        benchmark:
+            "logs/benchmarks/pretrain/still{run}.jsonl"
+        threads: CHECKED.pretrain.pose.threads
+        resources:
+            mem_mb=3000,
+        params:
+            **settings("model", *FETCH_KEYS),
+            **code("initial_weights"),
+            seed=lambda wildcards: run_seed(wildcards.run),
+        message:
+            "fetching initial weights; progress in {log}"
+        shell:
+            "dimofs initial-weights"
+            " --config {input.config:q}"
+            " --val-dataset {input.val_dataset:q}"
+            " --val-pairs {input.val_pairs:q}"
+            " --{params.seed:q}"
+            " --out {output.checkpoint:q}"
+            " --curve {output.curve:q}"
+            " > {log:q} 2>&1"
 
 
 rule train_pose:
@@ -83,8 +140,9 @@ rule train_pose:
     threads: CHECKED.pretrain.pose.threads
     resources:
         mem_mb=3000,
+        processes=1,
     params:
-        **settings("model", "pretrain.pose", "pretrain.augmentation", "pretrain.validation_frames"),
+        **settings("model", *PRETRAIN_KEYS, "pretrain.pose"),
         **code("pretrain"),
         seed=lambda wildcards: run_seed(wildcards.run),
     message:
@@ -100,5 +158,6 @@ rule train_pose:
         " --{params.seed:q}"
         " --out {output.checkpoint:q}"
         " --curve {output.curve:q}"
+        " --processes {resources.processes:q}"
         " --resume .resume/pretrain/{wildcards.network:q}{wildcards.run:q}"
         " > {log:q} 2>&1"

@@ -27,7 +27,7 @@ from dimofs.config import (
     StillsSize,
 )
 from dimofs.datasets import archives as module
-from dimofs.datasets.archives import Archive, assemble, obtain, read_archives
+from dimofs.datasets.archives import Archive, assemble, missing_archives, obtain, read_archives
 from dimofs.datasets.counts import check_counts
 from dimofs.datasets.jhmdb import read_jhmdb
 from dimofs.datasets.records import JHMDB_CLASSES, DatasetError
@@ -451,6 +451,22 @@ def test_what_all_archives_lack_is_said_once(tmp_path: Path, sheet: list[Archive
     assert sum("by hand:" in line for line in lines) == sum("terms:" in line for line in lines) == 1
     for name in JHMDB:
         assert any(line.startswith(f"{tmp_path}/archives/{name}: no such file") for line in lines)
+
+
+def test_what_is_missing_is_said_before_anything_is_obtained(
+    tmp_path: Path, server: Server, sheet: list[Archive]
+) -> None:
+    (tmp_path / "splits.zip").write_bytes(b"what the user put there is not looked into")
+    text = missing_archives("jhmdb", sheet, tmp_path, accept_terms=False)
+    named = {line.partition(":")[0] for line in text.splitlines() if not line.startswith(" ")}
+    needed = {archive.file for archive in sheet if archive.dataset == "jhmdb" and archive.needed}
+    assert named == {str(tmp_path / name) for name in needed - {"splits.zip"}}
+    assert text.count("terms:") == 1  # what all share is said once
+    assert missing_archives("jhmdb", sheet, tmp_path, accept_terms=True) == ""
+    for archive in sheet:
+        (tmp_path / archive.file).touch()
+    assert missing_archives("jhmdb", sheet, tmp_path, accept_terms=False) == ""
+    assert not server.asked
 
 
 def test_an_unknown_data_set_is_named(tmp_path: Path, sheet: list[Archive]) -> None:

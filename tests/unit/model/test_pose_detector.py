@@ -100,6 +100,53 @@ def test_every_trainable_part_gets_a_gradient_from_pairs(model):
     assert not silent
 
 
+def test_offsets_computed_twice_teach_the_same(model):
+    gradients = []
+    for twice in (False, True):
+        torch.manual_seed(0)
+        network = PoseDetector(model, pairs=True, recompute_offsets=twice).train()
+        for predictor in network.offsets.predictors:
+            torch.nn.init.normal_(predictor.weight, std=0.01)
+        torch.manual_seed(1)
+        losses = network.losses(frames(1), frames(2), SIZES, labels())
+        torch.stack(list(losses.values())).sum().backward()
+        gradients.append([weight.grad for weight in network.parameters()])
+    assert all(torch.equal(kept, again) for kept, again in zip(*gradients, strict=True))
+
+
+def test_offsets_computed_twice_are_not_kept(model):
+    """Between forward and backward autograd holds fewer values: neither offsets nor sampled features."""
+
+    def held(twice: bool) -> int:
+        torch.manual_seed(0)
+        network = PoseDetector(model, pairs=True, recompute_offsets=twice).train()
+        features = [[level.detach().requires_grad_() for level in network.backbone(frames(seed))] for seed in (1, 2)]
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            network.resampled(*features)
+        given = {level.untyped_storage().data_ptr() for frame in features for level in frame}
+        given |= {weight.untyped_storage().data_ptr() for weight in network.parameters()}
+        return sum(size for place, size in kept.items() if place not in given)
+
+    assert held(twice=False) > 0
+    assert held(twice=True) == 0
+
+
+@pytest.mark.parametrize(
+    ("stages", "frozen"), [(0, set()), (1, {"conv1", "layer1"}), (2, {"conv1", "layer1", "layer2"})]
+)
+def test_frozen_stages_take_the_stem_with_them(model, stages, frozen):
+    network = PoseDetector(model, pairs=False)
+    network.backbone.freeze(stages)
+    still = {name.split(".")[2] for name, weight in network.named_parameters() if not weight.requires_grad}
+    assert still == frozen
+
+
 def test_offsets_learn_a_translation():
     """Frame B is Frame A moved by (dx, dy) = (2, −1); the loss asks for A's features: the offsets must find it."""
     torch.manual_seed(0)

@@ -24,7 +24,7 @@ from dimofs.pairs.loading import (
 from dimofs.pairs.sampling import Draw
 
 MODEL = load_config(Path(__file__).parents[3] / "config/config.yaml").model
-AUGMENTATION = Augmentation(flip=0.5, min_scale=0.8, max_scale=1.25, shift=0.1, brightness=0.2)
+AUGMENTATION = Augmentation(flip=0.5, min_scale=0.8, max_scale=1.25, shift=0.1, brightness=0.2, short_sides=())
 HEIGHT, WIDTH = 128, 128
 
 
@@ -135,6 +135,20 @@ def test_padding_and_zoom():
     assert tensor[0, :, :100, :60].eq(9).all()
     assert not tensor[0, :, 100:].any()
     assert network_scale(np.zeros((480, 640, 3), np.uint8), MODEL) == pytest.approx(128 / 640)
+
+
+def test_a_short_side_is_drawn_for_each_example_and_holds_for_both_frames(video):
+    sides = (64, 96, 128)
+    found = set()
+    augmentation = AUGMENTATION.model_copy(update={"short_sides": sides})
+    drawing = PairLoader([video], None, MODEL, augmentation, target=pose_target, beside=second_frame, seed=0)
+    for position in range(12):
+        batch, again = (drawing.batch([Draw(position, "v", 0, 3, 3)]) for _ in range(2))
+        assert batch.sizes == again.sizes
+        assert batch.frames[0].shape == batch.frames[1].shape
+        found.add(min(batch.sizes[0]))
+        assert batch.targets[0]["boxes"].max() <= max(batch.sizes[0])
+    assert found == {min(side, round(128 * min(HEIGHT, WIDTH) / max(HEIGHT, WIDTH))) for side in sides}
 
 
 def test_inference_frames_are_unchanged(video):
