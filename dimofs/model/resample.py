@@ -3,22 +3,24 @@
 It is the sampling half of the paper's deformable convolution (A1: a 1×1 kernel, one offset group for each channel); the
 1×1 weight that mixes the channels afterwards (A3) is a layer of its own.
 
-PyTorch's grid sampler does the arithmetic, taking each channel of each frame for a picture. The code around it keeps
-the operands in the processor's cache: reads that jump after the offsets would wait for memory otherwise.
+On a GPU with Triton the kernels of `resample_triton` do it. Everywhere else PyTorch's grid sampler does the arithmetic,
+taking each channel of each frame for a picture. The code around it keeps the operands in the processor's cache: reads
+that jump after the offsets would wait for memory otherwise.
 """
 
+import warnings
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.autograd.function import Function, once_differentiable
 
 #: Positions that each thread of the CPU samples at a time: features, grid and result fill 1 MB, a core's own cache.
 CPU_CHUNK = 2**16
 
-#: Positions sampled at a time on another device: enough to occupy it, few enough to bound the memory of the grid.
+#: Positions sampled at a time on another device, in this form: enough to occupy it, few enough to bound the grid.
 DEVICE_CHUNK = 2**24
 
 #: How to sample, in the grid sampler's codes: bilinear, zeros outside, -1 and 1 at the outer edges of the outer pixels.
@@ -43,7 +45,8 @@ def resample(features: Tensor, offsets: Tensor) -> Tensor:
 
     Both arguments have a first derivative. Where a position is a whole number, bilinear interpolation has a kink: the
     offset's gradient is then the one towards larger coordinates. Positions and sums are in float32, or in float64 if
-    an argument is; also for bfloat16 arguments, whose own steps are a quarter of a pixel or more beyond x = 32.
+    an argument is; also for bfloat16 arguments, whose own steps are a quarter of a pixel or more beyond x = 32. The
+    order of the sums in the features' gradient is fixed on the CPU, and not on a GPU: there its last bits may vary.
 
     Raises ValueError if shapes, dtypes or devices do not fit.
     """
@@ -57,12 +60,33 @@ def resample(features: Tensor, offsets: Tensor) -> Tensor:
         raise ValueError(f"features and offsets must be floating point, not {features.dtype} and {offsets.dtype}")
     if features.device != offsets.device:
         raise ValueError(f"features and offsets must share a device, not {features.device} and {offsets.device}")
-    resampled: Tensor = _Resample.apply(features, offsets)
+    resampled: Tensor = _form(features.device).apply(features, offsets)
     return resampled
 
 
-class _Resample(torch.autograd.Function):
-    """Saves the arguments alone: the grid, as large as the offsets, is built anew for the backward pass."""
+def _form(device: torch.device) -> type[Function]:
+    """Choose how to compute on a device: one contract, two forms."""
+    return (_fused() or _Resample) if device.type == "cuda" else _Resample
+
+
+@cache
+def _fused() -> type[Function] | None:
+    """Load the Triton kernels on the first use of a GPU; where Triton is absent or not fit to run, say so once."""
+    try:
+        from dimofs.model import resample_triton
+
+        resample_triton.prepare()
+    except Exception as error:  # whatever keeps Triton from running, the portable form computes the same
+        warnings.warn(f"no Triton, so the resampling is slower on this GPU: {error}", stacklevel=2)
+        return None
+    return resample_triton.FusedResample
+
+
+class _Resample(Function):
+    """The portable form.
+
+    It saves the arguments alone: the grid, as large as the offsets, is built anew for the backward pass.
+    """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, offsets: Tensor) -> Tensor:

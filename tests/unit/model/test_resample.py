@@ -1,6 +1,13 @@
-"""The resampling against torchvision's deformable convolution, and the promises of its docstring one by one."""
+"""The resampling against torchvision's deformable convolution, and the promises of its docstring one by one.
 
+What is marked so runs twice: for the portable form, and for the Triton kernels under Triton's interpreter, which needs
+no GPU but takes milliseconds for every plane.
+"""
+
+import importlib.util
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -12,7 +19,33 @@ from torchvision.ops import deform_conv2d
 from dimofs.model import resample as module
 from dimofs.model.resample import resample
 
+KERNELS = Path(module.__file__).with_name("resample_triton.py")
 SHAPES = [(2, 3, 8, 16), (1, 5, 7, 9), (3, 2, 1, 6), (2, 4, 5, 1), (1, 1, 1, 1), (1, 2, 33, 20)]
+
+
+@pytest.fixture(scope="session")
+def kernels() -> ModuleType:
+    """A second copy of the kernels' module, whose kernels Triton interprets on the CPU."""
+    triton = pytest.importorskip("triton")
+    spec = importlib.util.spec_from_file_location("interpreted_resample_triton", KERNELS)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    with triton.knobs.runtime.scope():
+        triton.knobs.runtime.interpret = True
+        spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture(params=["portable", "interpreted"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have one of the two forms compute."""
+    if request.param == "interpreted":
+        fused = request.getfixturevalue("kernels").FusedResample
+        monkeypatch.setattr(module, "_form", lambda device: fused)
+
+
+both_forms = pytest.mark.usefixtures("form")
 
 
 def deformed(features: Tensor, offsets: Tensor) -> Tensor:
@@ -59,6 +92,7 @@ def restored_threads() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@both_forms
 @pytest.mark.parametrize("reach", [1, 3, 50])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 3e-5)])
@@ -74,15 +108,27 @@ def test_equals_deformable_convolution(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_equals_deformable_convolution_on_a_gpu() -> None:
-    shape = (2, 5, 33, 20)
-    features, weights, offsets = random_features(shape), random_features(shape, seed=2), random_offsets(shape, 3)
-    ours = with_gradients(resample, features.cuda(), offsets.cuda(), weights.cuda())
-    theirs = with_gradients(deformed, features, offsets, weights)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("form", ["portable", "fused"])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, 1e-12), (torch.float32, 3e-5), (torch.float16, 4e-3), (torch.bfloat16, 4e-2)],
+)
+def test_equals_deformable_convolution_on_a_gpu(
+    dtype: torch.dtype, tolerance: float, form: str, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = (2, 5, 33, 70)
+    arguments = [random_features(shape, dtype), random_offsets(shape, 3, dtype), random_features(shape, dtype, 2)]
+    theirs = with_gradients(deformed, *(tensor.double() for tensor in arguments))
+    assert module._fused() is not None, "Triton runs on this machine"
+    if form == "portable":
+        monkeypatch.setattr(module, "_form", lambda device: module._Resample)
+    ours = with_gradients(resample, *(tensor.cuda().to(memory_format=layout) for tensor in arguments))
     for our, their in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(our.cpu(), their, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(our.double().cpu(), their, rtol=tolerance, atol=tolerance)
 
 
+@both_forms
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_equals_deformable_convolution_at_whole_positions(dtype: torch.dtype) -> None:
     shape = (2, 3, 6, 7)
@@ -111,6 +157,7 @@ def test_gradients_are_those_of_finite_differences(shape: tuple[int, ...]) -> No
     assert torch.autograd.gradcheck(resample, (features, offsets))
 
 
+@both_forms
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("shape", [*SHAPES, (2, 7, 32, 32), (1, 2, 50, 84)])
 def test_zero_offsets_return_the_features_exactly(shape: tuple[int, ...], dtype: torch.dtype) -> None:
@@ -130,12 +177,14 @@ def test_whole_offsets_shift_exactly(sides: tuple[int, int], dy: int, dx: int) -
     assert torch.equal(resample(features, constant_offsets(features, dy, dx)), expected)
 
 
+@both_forms
 def test_a_positive_dy_reads_one_row_further_down() -> None:
     features = torch.arange(12.0).view(1, 1, 4, 3)
     result = resample(features, constant_offsets(features, dy=1, dx=0))
     assert result[0, 0].tolist() == [[3, 4, 5], [6, 7, 8], [9, 10, 11], [0, 0, 0]]
 
 
+@both_forms
 def test_the_displacement_from_a_to_b_brings_a_moved_picture_back() -> None:
     scene = torch.nn.functional.interpolate(random_features((1, 2, 10, 10)), size=(40, 40), mode="bicubic")
     dy, dx = 2, -3  # everything moves down by two pixels and left by three
@@ -146,12 +195,14 @@ def test_the_displacement_from_a_to_b_brings_a_moved_picture_back() -> None:
     assert not torch.allclose(resample(frame_b, constant_offsets(frame_b, -dy, -dx))[inside], frame_a[inside], atol=0.1)
 
 
+@both_forms
 def test_a_fraction_mixes_four_neighbours() -> None:
     features = torch.tensor([[[[1.0, 2.0], [4.0, 8.0]]]])
     result = resample(features, constant_offsets(features, dy=0.25, dx=0.5))
     assert result[0, 0, 0, 0].item() == 0.75 * (0.5 * 1 + 0.5 * 2) + 0.25 * (0.5 * 4 + 0.5 * 8)
 
 
+@both_forms
 @pytest.mark.parametrize(("dx", "share"), [(-0.5, 0.5), (-0.75, 0.25), (-1.0, 0.0), (-1.5, 0.0), (-1e9, 0.0)])
 def test_outside_the_border_counts_as_zero(dx: float, share: float) -> None:
     features = torch.full((1, 1, 3, 3), 8.0)
@@ -160,6 +211,7 @@ def test_outside_the_border_counts_as_zero(dx: float, share: float) -> None:
     assert left.tolist() == right.tolist() == [8 * share] * 3
 
 
+@both_forms
 def test_each_channel_follows_its_own_displacement() -> None:
     features = random_features((2, 6, 5, 7))
     offsets = random_offsets(features.shape, 2)
@@ -169,6 +221,7 @@ def test_each_channel_follows_its_own_displacement() -> None:
         assert torch.equal(together[:, [channel]], alone)
 
 
+@both_forms
 def test_memory_layout_does_not_matter() -> None:
     shape = (2, 4, 6, 5)
     features, offsets, weights = random_features(shape), random_offsets(shape, 2), random_features(shape, seed=2)
@@ -189,6 +242,7 @@ def test_memory_layout_does_not_matter() -> None:
     assert torch.equal(sliced[2][:, :, 1:-1, 2:-3], expected[2])
 
 
+@both_forms
 def test_an_expanded_gradient_is_taken() -> None:
     features, offsets = random_features((2, 3, 4, 5)).requires_grad_(), random_offsets((2, 3, 4, 5), 1)
     resample(features, offsets).sum().backward()
@@ -215,6 +269,7 @@ def test_chunks_and_threads_change_no_bit(
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(chunked, whole, strict=True))
 
 
+@both_forms
 @pytest.mark.parametrize("wanted", ["features", "offsets"])
 def test_one_argument_alone_may_want_a_gradient(wanted: str) -> None:
     shape = (2, 3, 5, 6)
@@ -229,10 +284,33 @@ def test_one_argument_alone_may_want_a_gradient(wanted: str) -> None:
     assert arguments[other].grad is None
 
 
+def test_launches_share_planes_that_one_cannot_take(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = (3, 3, 5, 6)
+    features, offsets, weights = random_features(shape), random_offsets(shape, 2), random_features(shape, seed=2)
+    whole = with_gradients(kernels.FusedResample.apply, features, offsets, weights)
+    monkeypatch.setattr(kernels, "PLANES", 4)  # of 9
+    parts = with_gradients(kernels.FusedResample.apply, features, offsets, weights)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(parts, whole, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in subtract")  # inf − inf, as NumPy sees it
+@both_forms
+def test_no_number_reaches_no_pixel() -> None:
+    features, offsets = random_features((1, 1, 4, 40)).requires_grad_(), torch.zeros(1, 2, 4, 40, dtype=torch.float64)
+    offsets[0, 0, 1, :4] = torch.tensor([float("nan"), float("inf"), float("-inf"), 1e300], dtype=torch.float64)
+    resample(features, offsets).sum().backward()
+    expected = torch.ones(1, 1, 4, 40, dtype=torch.float64)
+    expected[0, 0, 1, :4] = 0
+    assert features.grad is not None
+    assert torch.equal(features.grad, expected)
+
+
+@both_forms
 def test_no_gradient_is_recorded_without_need() -> None:
     assert not resample(random_features((1, 2, 3, 4)), random_offsets((1, 2, 3, 4), 1)).requires_grad
 
 
+@both_forms
 def test_a_second_derivative_is_refused() -> None:
     features, offsets = random_features((1, 2, 3, 4)).requires_grad_(), random_offsets((1, 2, 3, 4), 1).requires_grad_()
     (gradient,) = torch.autograd.grad(resample(features, offsets).square().sum(), offsets, create_graph=True)
@@ -240,6 +318,7 @@ def test_a_second_derivative_is_refused() -> None:
         gradient.sum().backward()
 
 
+@both_forms
 def test_an_empty_batch_gives_an_empty_batch() -> None:
     features, offsets = torch.zeros(0, 3, 4, 5, requires_grad=True), torch.zeros(0, 6, 4, 5, requires_grad=True)
     result = resample(features, offsets)
@@ -251,10 +330,12 @@ def test_an_empty_batch_gives_an_empty_batch() -> None:
     assert offsets.grad.shape == (0, 6, 4, 5)
 
 
+@both_forms
 @pytest.mark.parametrize(
     ("features", "offsets"),
     [
         (torch.bfloat16, torch.bfloat16),
+        (torch.float16, torch.float16),
         (torch.float16, torch.float32),
         (torch.float32, torch.bfloat16),
         (torch.float32, torch.float64),
@@ -273,6 +354,7 @@ def test_dtypes_mix_and_positions_keep_their_precision(features: torch.dtype, of
         torch.testing.assert_close(our.double(), their, rtol=coarsest, atol=4 * coarsest)
 
 
+@both_forms
 def test_autocast_changes_nothing() -> None:
     shape = (2, 3, 8, 40)
     features, offsets = random_features(shape, torch.bfloat16), random_offsets(shape, 2, torch.bfloat16)
@@ -283,6 +365,7 @@ def test_autocast_changes_nothing() -> None:
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(cast, plain, strict=True))
 
 
+@both_forms
 def test_training_works_after_inference_mode() -> None:
     shape = (1, 2, 11, 13)  # a size of its own: its positions are computed and kept under inference mode
     with torch.inference_mode():
@@ -294,6 +377,8 @@ def test_training_works_after_inference_mode() -> None:
     assert offsets.grad is not None
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in subtract")  # inf − inf, as NumPy sees it
+@both_forms
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_an_offset_that_is_not_finite_shows(value: float) -> None:
     features = torch.ones(1, 1, 4, 4)
