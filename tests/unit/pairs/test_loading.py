@@ -59,7 +59,8 @@ def video(tmp_path: Path, joints: np.ndarray) -> Video:
 
 def loader(video: Video, target=pose_target, beside=second_frame, seed: int = 0, window=None) -> PairLoader:
     augmentation = AUGMENTATION.model_copy(update={"window": window})
-    return PairLoader([video], None, MODEL, augmentation, target=target, beside=beside, seed=seed)
+    model = MODEL.model_copy(update={"image_max_size": 512})
+    return PairLoader([video], None, model, augmentation, target=target, beside=beside, seed=seed)
 
 
 def test_both_frames_change_alike(video):
@@ -126,7 +127,7 @@ def test_windows_show_people_where_their_labels_are(street):
                 near = batch.frames[0][0, :, round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3]
                 assert int(near[0].max()) - int(near[0].min()) > 15  # a dot, about a pixel wide after the change
     assert set(found) <= {0, 1}  # the people are further apart than a window
-    assert 16 < sum(found) < 24  # the third place is anywhere in the frame
+    assert 10 < sum(found) < 24  # the third place is anywhere in the frame
 
 
 def test_a_window_stays_in_the_frame(street):
