@@ -62,7 +62,10 @@ ReadOut = Annotated[Path, typer.Option(help="linear read-out of dimofs motion fi
 DATA = {
     "rendered": ("embedded data, PoseTrack18 layout", "embedded data, JHMDB layout"),
     "archives": ("PoseTrack18 val", "JHMDB"),
-    "footage": ("clips of footage, with a teacher's poses (pseudo-labels)", "embedded data, JHMDB layout"),
+    "footage": (
+        "footage with pseudo-labels (a teacher's poses), whose clips count as videos",
+        "embedded data, JHMDB layout",
+    ),
 }
 
 

@@ -27,7 +27,7 @@ def test_every_source_of_data_has_its_name() -> None:
     [
         (CONFIG, "embedded data"),
         ("archives", "PoseTrack18 val"),
-        (STREET, "clips of footage, with a teacher's poses (pseudo-labels)"),
+        (STREET, "footage with pseudo-labels (a teacher's poses)"),
     ],
 )
 def test_tables_name_the_data_that_they_are_on(tmp_path: Path, config: Path | str, named: str) -> None:
