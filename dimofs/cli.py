@@ -195,7 +195,7 @@ def adapt(
 
     settings = load_config(config)
     network = "single_frame" if single_frame else "dimofs"
-    decisive = {"pose": settings.pretrain.pose, "augmentation": settings.pretrain.augmentation}
+    decisive: dict[str, object] = {key: getattr(settings.pretrain, key) for key in ("pose", "augmentation")}
     videos = _read("posetrack18", settings, labelled)
     pairs = pair_index(videos, {"train": settings.pairs.posetrack18_train.values()})
     files = out, out.with_suffix(".csv"), out.with_suffix(".resume")

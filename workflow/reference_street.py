@@ -1,7 +1,7 @@
 """The reference run on real people: copy tables and curves of scenarios/street to docs/reference/street/.
 
 `python -m workflow.reference_street` takes the scenario as it lies in its results/, with the times of its jobs; run it
-from the commit that made them. Figure 3 and all else that shows the footage stay where they are: its rights are unclear.
+from the commit that made them. What shows the footage, as Figure 3 does, stays where it is: its rights are unclear.
 """
 
 import shutil

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dimofs.datasets.json_files import read_json
 from dimofs.datasets.posetrack import annotated_people, enlarged_extent, numbers, read_labels, records, value_of
@@ -59,7 +60,7 @@ def as_posetrack(keypoints: Array, box: Array | None, track: int = UNTRACKED) ->
     return Person(track, box, head_box(joints, labelled, box), np.where(labelled[:, None], joints, 0), labelled)
 
 
-def head_box(joints: Array, labelled: Array, box: Array) -> Array:
+def head_box(joints: Array, labelled: NDArray[np.bool_], box: Array) -> Array:
     """Make the head's box (4,) of a person in PoseTrack18's slots: joints (17, 2), labelled (17,), box (4,)."""
     if labelled[_NECK] and labelled[_HEAD_TOP]:
         middle = (joints[_NECK] + joints[_HEAD_TOP]) / 2

@@ -121,9 +121,9 @@ class Change:
 
 def middles(frame: Frame) -> NDArray[np.float32]:
     """Give the middles (P, 2) of the boxes of those people of a frame who have one."""
-    boxes = np.array([person.box for person in frame.people], np.float32).reshape(-1, 4)
-    found = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return found[np.isfinite(found).all(1)]
+    boxes = np.array([person.box for person in frame.people], np.float32).reshape(-1, 2, 2)
+    found = boxes.mean(axis=1, dtype=np.float32)
+    return np.asarray(found[np.isfinite(found).all(1)], np.float32)
 
 
 def mirrored(names: Sequence[str]) -> list[int]:
@@ -246,7 +246,7 @@ class PairLoader:
             images = [resize(image, scale) for image in images]
             height, width = images[0].shape[:2]
             rng = np.random.default_rng((self._seed, 2, draw.position))
-            people = middles(video.frames[draw.frame_a]) * scale
+            people = middles(video.frames[draw.frame_a]) * np.float32(scale)
             change = Change.draw(self._augmentation, height, width, people, rng)
             window = self._augmentation.window
             size = (height, width) if window is None else (window, window)
