@@ -46,7 +46,7 @@ def main() -> None:
     config = load_config(ROOT / "config/config.yaml")
     with tempfile.TemporaryDirectory() as folder:
         batches = rendered_batches(config, Path(folder) / "posetrack18", 8)
-    networks = {name: build_detector(config, name, training=True).train() for name in ("single_frame", "dimofs")}
+    networks = {name: build_detector(config, name).train() for name in ("single_frame", "dimofs")}
     optimizers = {name: build_optimizer(network, config.pretrain.pose) for name, network in networks.items()}
     times: dict[str, list[float]] = {name: [] for name in networks}
     for step in range(arguments.steps):

@@ -75,6 +75,10 @@ ReadOut = Annotated[Path, typer.Option(help="linear read-out of dimofs motion fi
 DATA = {
     "rendered": ("embedded data, PoseTrack18 layout", "embedded data, JHMDB layout"),
     "archives": ("PoseTrack18 val", "JHMDB"),
+    "footage": (
+        "footage with pseudo-labels (a teacher's poses), whose clips count as videos",
+        "embedded data, JHMDB layout",
+    ),
 }
 CAPTURED = "embedded data, recorded motions"
 
@@ -126,6 +130,24 @@ def datasets_unpack(
     for line in check_counts(root, official, settings.datasets.accept_partial).lines:
         typer.echo(line)
     write_manifest(root, manifest)
+
+
+@datasets_app.command("cut")
+def datasets_cut(
+    name: str,
+    config: ConfigFile,
+    labelled: Annotated[Path, typer.Option(help="manifest of dimofs label")],
+    manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
+) -> None:
+    """Cut labelled footage into the clips of posetrack18 (train and val) or the stills (train alone)."""
+    from dimofs.datasets.footage import cut
+    from dimofs.datasets.manifest import dataset_root, write_manifest
+
+    footage = load_config(config).datasets.footage
+    if footage is None:
+        raise ConfigError(f"{config}: datasets.footage is null; say which frames train and which validate")
+    cut(name, dataset_root(labelled), footage, manifest.with_suffix(""))
+    write_manifest(manifest.with_suffix(""), manifest)
 
 
 @datasets_app.command("show")
@@ -210,6 +232,39 @@ def initial_weights(
     write_csv(pd.DataFrame([{"step": 0, **figures}]), curve)
     decisive: dict[str, object] = {"initial_weights": settings.pretrain.initial_weights, "published": origin}
     save_checkpoint(out, detector.state_dict(), _identity("still", seed, settings, decisive, ()))
+
+
+@app.command()
+def adapt(
+    labelled: Annotated[Path, typer.Argument(help="manifest of footage that dimofs label has labelled")],
+    config: ConfigFile,
+    out: Out,
+    init: Annotated[
+        Path | None, typer.Option(help="any checkpoint of such a network; none: start from nothing")
+    ] = None,
+    single_frame: Annotated[
+        bool, typer.Option("--single-frame", help="train the single-frame control instead")
+    ] = False,
+    seed: Seed = 0,
+) -> None:
+    """Train DiMoFs on pairs of your own labelled footage: the network and budget of pretrain.pose, no validation."""
+    from dimofs.pairs.index import pair_index
+    from dimofs.pose.pretrain import pretrain as run_pretrain
+
+    settings = load_config(config)
+    network = "single_frame" if single_frame else "dimofs"
+    decisive: dict[str, object] = {key: getattr(settings.pretrain, key) for key in ("pose", "augmentation")}
+    videos = _read("posetrack18", settings, labelled)
+    pairs = pair_index(videos, {"train": settings.pairs.posetrack18_train.values()})
+    files = out, out.with_suffix(".csv"), out.with_suffix(".resume")
+    run_pretrain(
+        settings,
+        network,
+        (videos, pairs),
+        None,
+        init,
+        _run(network, settings, seed, decisive, (labelled, init), *files),
+    )
 
 
 @pose_app.command("predict")
@@ -1136,6 +1191,22 @@ def report(
     from dimofs.paper.report import write_report
 
     write_report(results, config, benchmarks, dataset, *_data(config), out)
+
+
+@app.command("label")
+def label_footage(
+    source: Annotated[str, typer.Argument(help="video file or address, or folder of images")],
+    out: Annotated[Path, typer.Option(help="folder in PoseTrack18's layout; its manifest is written beside it")],
+    poses: Annotated[
+        Path | None, typer.Option(help="JSON of any teacher: COCO keypoints or PoseTrack18, every frame in its order")
+    ] = None,
+    score: Annotated[float, typer.Option(help="least score of a person, where the teacher gives scores")] = 0.5,
+) -> None:
+    """Label a video by a teacher (pseudo-labels): torchvision's Keypoint R-CNN, or poses of any other in a file."""
+    from dimofs.video.label import label
+
+    done = label(source, out, poses, score)
+    typer.echo(f"{out}: {done.frames} frames, {done.people} poses in {done.tracks} tracks, all of them pseudo-labels")
 
 
 @app.command("video")

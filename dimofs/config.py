@@ -96,12 +96,44 @@ class MotionCaptureSize(Section):
     videos: int = Field(ge=1, description="validation videos; nothing is trained on them")
 
 
-class Datasets(Section):
-    """Chapter `datasets`: what is rendered, and whether the official archives take its place."""
+class FrameRange(Section):
+    """Frames of a video: `first, …, last`, counted from 0."""
 
-    source: Literal["rendered", "archives"] = Field(
-        description="PoseTrack18, JHMDB and Diving48: rendered here, or unpacked from their official archives"
+    first: int = Field(ge=0, description="first frame")
+    last: int = Field(ge=0, description="last frame, included")
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "FrameRange":
+        if self.last < self.first:
+            raise ValueError(f"last must not be before first, got {self.first}, {self.last}")
+        return self
+
+
+class Footage(Section):
+    """A video with poses of a teacher (pseudo-labels), cut into clips in the layout of PoseTrack18."""
+
+    video: Path = Field(description="any video that FFmpeg reads, or a folder of images")
+    poses: Path = Field(description="poses of all of its frames: JSON of COCO keypoints or PoseTrack18")
+    train: FrameRange = Field(description="labelled training frames")
+    val: FrameRange = Field(description="labelled validation frames")
+    clip_frames: int = Field(ge=1, description="labelled frames of a clip, which is what the bootstrap draws")
+    margin: int = Field(ge=0, description="unlabelled frames before and after them, inside train or val: room for δ")
+
+    @model_validator(mode="after")
+    def _parts_are_apart(self) -> "Footage":
+        if self.val.first <= self.train.last and self.train.first <= self.val.last:
+            raise ValueError("train and val must not share a frame")
+        return self
+
+
+class Datasets(Section):
+    """Chapter `datasets`: what is rendered, and whether official archives or footage take its place."""
+
+    source: Literal["rendered", "archives", "footage"] = Field(
+        description="PoseTrack18, JHMDB and Diving48: rendered here, or unpacked from their official archives; or "
+        "footage with pseudo-labels in the place of PoseTrack18 and the stills, and no actions"
     )
+    footage: Footage | None = Field(description="the footage, where it is the source; else null")
     accept_terms: tuple[str, ...] = Field(
         description="data sets whose terms of use (config/datasets.tsv) you accept: missing archives are downloaded"
     )
@@ -113,6 +145,12 @@ class Datasets(Section):
     diving48: Diving48Size
     corpus: CorpusSize
     motion_capture: MotionCaptureSize
+
+    @model_validator(mode="after")
+    def _footage_is_there(self) -> "Datasets":
+        if self.source == "footage" and self.footage is None:
+            raise ValueError("source is footage, so the section footage must say which")
+        return self
 
 
 class Pairs(Section):
@@ -170,6 +208,10 @@ class Training(Section):
 class Augmentation(Section):
     """Random changes, identical for Frame A and Frame B (A10)."""
 
+    window: int | None = Field(
+        ge=32,
+        description="side of the square around a person that training sees of a frame, pixels; null: the whole frame",
+    )
     flip: float = Field(ge=0, le=1, description="probability of a horizontal flip")
     min_scale: float = Field(gt=0, description="smallest zoom")
     max_scale: float = Field(gt=0, description="largest zoom")

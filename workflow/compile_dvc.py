@@ -17,7 +17,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.dag import DAG
 from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
-from dimofs.config import Config
+from dimofs.config import Config, load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "workflow" / "rules"
@@ -26,8 +26,12 @@ HEADER = "# Compiled from the Snakefile by workflow/compile_dvc.py. Do not edit:
 
 
 def scenarios() -> list[Path]:
-    """Give the working directory of every scenario: the repository itself and the folders of scenarios/."""
-    return [ROOT, *sorted(path.parent.parent for path in ROOT.glob(f"scenarios/*/{CONFIG}"))]
+    """Give the working directory of every scenario: the repository itself and the folders of scenarios/.
+
+    Those on footage are left out: a DVC remote would pass on what is not ours.
+    """
+    folders = [ROOT, *sorted(path.parent.parent for path in ROOT.glob(f"scenarios/*/{CONFIG}"))]
+    return [folder for folder in folders if load_config(folder / CONFIG).datasets.source != "footage"]
 
 
 def compiled(scenario: Path) -> str:

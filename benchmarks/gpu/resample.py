@@ -150,7 +150,9 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("no CUDA device: not measured")
         return
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, torchvision {torchvision.__version__}; N, C, H, W")
+    print(
+        f"{torch.cuda.get_device_name()}, torch {torch.__version__}, torchvision {torchvision.__version__}; N, C, H, W"
+    )
     print(f"{SHAPE}, medians of 200")
     print("\n".join(report(torch.device("cuda"), SHAPE, 200)))
 

@@ -21,6 +21,17 @@ from dimofs.datasets.records import POSETRACK_JOINTS, Array, DatasetError, Frame
 _UNPACK = "unpack the archive again or correct the file"
 #: `bbox` of the official files is the extent of the labelled joints, enlarged about its centre by this factor.
 _BOX_ENLARGEMENT = 1.3
+#: What label files say of the people in them: the names of the joints, and which are joined by a line, counted from 1.
+CATEGORY = {
+    "supercategory": "person",
+    "id": 1,
+    "name": "person",
+    "keypoints": list(POSETRACK_JOINTS),
+    "skeleton": [
+        [16, 14], [14, 12], [17, 15], [15, 13], [12, 13], [6, 12], [7, 13], [6, 7], [6, 8], [7, 9], [8, 10], [9, 11],
+        [2, 3], [1, 2], [1, 3], [2, 4], [3, 5], [4, 6], [5, 7],
+    ],
+}  # fmt: skip
 #: Coordinates beyond this many pixels (and NaN, and infinity) are damage, not labels.
 LARGEST_COORDINATE = 1e6
 
@@ -79,35 +90,43 @@ def read_posetrack18_file(path: Path, root: Path, split: str) -> Video:
     labels = read_labels(path)
     images = labels["images"]
     published = split != "test" or "annotations" in labels
-    annotations = _records(labels, "annotations", path) if published else []
-
-    positions: dict[int, int] = {}
-    for position, image in enumerate(images):
-        image_id = _value(image, "id", int, f"{path}: images[{position}]")
-        if image_id in positions:
-            raise DatasetError(f"{path}: images[{position}].id {image_id} occurs twice; {_UNPACK}")
-        positions[image_id] = position
+    people = annotated_people(labels if published else {**labels, "annotations": []}, path)
     image_paths = _image_paths(images, path, root)
-
-    annotated = defaultdict(list)
-    for index, annotation in enumerate(annotations):
-        where = f"{path}: annotations[{index}]"
-        image_id = _value(annotation, "image_id", int, where)
-        if image_id not in positions:
-            raise DatasetError(f"{where}.image_id {image_id} is the id of no image of this file; {_UNPACK}")
-        annotated[positions[image_id]].append((where, annotation))
-
     frames = tuple(
         Frame(
             path=image_paths[position],
-            labelled=(_value(image, "is_labeled", bool, f"{path}: images[{position}]") and published)
-            or position in annotated,
-            people=_people(annotated.get(position, [])),
+            labelled=(value_of(image, "is_labeled", bool, f"{path}: images[{position}]") and published)
+            or position in people,
+            people=people.get(position, ()),
             ignore_regions=_ignore_regions(image, f"{path}: images[{position}]"),
         )
         for position, image in enumerate(images)
     )
     return Video(name=path.stem, split=split, joint_names=POSETRACK_JOINTS, frames=frames, label=None)
+
+
+def annotated_people(labels: dict[str, Any], path: Path) -> dict[int, tuple[Person, ...]]:
+    """The people of the images of a label file that `read_labels` has read, by the image's position in it.
+
+    An image without an annotation is left out; `path` is only named in messages.
+    Raises DatasetError naming file and field.
+    """
+    images, annotations = labels["images"], records(labels, "annotations", path)
+    positions: dict[int, int] = {}
+    for position, image in enumerate(images):
+        image_id = value_of(image, "id", int, f"{path}: images[{position}]")
+        if image_id in positions:
+            raise DatasetError(f"{path}: images[{position}].id {image_id} occurs twice; {_UNPACK}")
+        positions[image_id] = position
+
+    annotated = defaultdict(list)
+    for index, annotation in enumerate(annotations):
+        where = f"{path}: annotations[{index}]"
+        image_id = value_of(annotation, "image_id", int, where)
+        if image_id not in positions:
+            raise DatasetError(f"{where}.image_id {image_id} is the id of no image of this file; {_UNPACK}")
+        annotated[positions[image_id]].append((where, annotation))
+    return {position: _people(found) for position, found in annotated.items()}
 
 
 def read_labels(path: Path) -> dict[str, Any]:
@@ -117,14 +136,14 @@ def read_labels(path: Path) -> dict[str, Any]:
     """
     labels: dict[str, Any] = read_json(path, dict, _UNPACK)
     _check_joint_order(labels, path)
-    if not _records(labels, "images", path):
+    if not records(labels, "images", path):
         raise DatasetError(f"{path}: images is empty; {_UNPACK}")
     return labels
 
 
 def _check_joint_order(labels: dict[str, Any], path: Path) -> None:
-    categories = _records(labels, "categories", path)
-    names = _value(categories[0], "keypoints", list, f"{path}: categories[0]") if categories else []
+    categories = records(labels, "categories", path)
+    names = value_of(categories[0], "keypoints", list, f"{path}: categories[0]") if categories else []
     if tuple(names) != POSETRACK_JOINTS:
         raise DatasetError(
             f"{path}: categories[0].keypoints must be the 17 joints of PoseTrack18 in their order "
@@ -133,7 +152,7 @@ def _check_joint_order(labels: dict[str, Any], path: Path) -> None:
 
 
 def _image_paths(images: list[dict[str, Any]], path: Path, root: Path) -> list[Path]:
-    names = [_value(image, "file_name", str, f"{path}: images[{i}]") for i, image in enumerate(images)]
+    names = [value_of(image, "file_name", str, f"{path}: images[{i}]") for i, image in enumerate(images)]
     for position, (before, after) in enumerate(pairwise(names), start=1):
         if _frame_number(after, path, position) != _frame_number(before, path, position - 1) + 1 or (
             os.path.dirname(after) != os.path.dirname(before)
@@ -163,13 +182,13 @@ def _people(annotations: list[tuple[str, dict[str, Any]]]) -> tuple[Person, ...]
     people = []
     track_ids = set()
     for where, annotation in annotations:
-        track_id = _value(annotation, "track_id", int, where)
+        track_id = value_of(annotation, "track_id", int, where)
         if track_id in track_ids:
             raise DatasetError(f"{where}.track_id {track_id} occurs twice in one frame; correct the file")
         track_ids.add(track_id)
 
-        values = _value(annotation, "keypoints", list, where)
-        keypoints = _numbers(values, 3 * len(POSETRACK_JOINTS), f"{where}.keypoints").reshape(-1, 3)
+        values = value_of(annotation, "keypoints", list, where)
+        keypoints = numbers(values, 3 * len(POSETRACK_JOINTS), f"{where}.keypoints").reshape(-1, 3)
         joints, visible = keypoints[:, :2], keypoints[:, 2]
         if not np.isin(visible, (0, 1)).all():
             raise DatasetError(
@@ -187,7 +206,7 @@ def _people(annotations: list[tuple[str, dict[str, Any]]]) -> tuple[Person, ...]
 def _box(annotation: dict[str, Any], name: str, where: str) -> Array | None:
     if name not in annotation:
         return None
-    x, y, width, height = _numbers(annotation[name], 4, f"{where}.{name}")
+    x, y, width, height = numbers(annotation[name], 4, f"{where}.{name}")
     if width < 0 or height < 0:
         raise DatasetError(f"{where}.{name} has the negative size {width} × {height}; correct the file")
     return np.array([x, y, x + width, y + height], np.float32)
@@ -207,26 +226,28 @@ def _ignore_regions(image: dict[str, Any], where: str) -> tuple[Array, ...]:
     if not any(name in image for name in names):
         return ()
     field = f"{where}.ignore_regions_x and ignore_regions_y"
-    all_x, all_y = (_value(image, name, list, where) for name in names)
+    all_x, all_y = (value_of(image, name, list, where) for name in names)
     sizes_x, sizes_y = ([len(side) if isinstance(side, list) else None for side in sides] for sides in (all_x, all_y))
     if sizes_x != sizes_y or None in sizes_x:
         raise DatasetError(f"{field} must be parallel lists of polygons, got sizes {sizes_x} and {sizes_y}; {_UNPACK}")
     return tuple(
-        np.stack([_numbers(xs, len(xs), field), _numbers(ys, len(ys), field)], axis=1)
+        np.stack([numbers(xs, len(xs), field), numbers(ys, len(ys), field)], axis=1)
         for xs, ys in zip(all_x, all_y, strict=True)
         if len(xs) >= 3
     )
 
 
-def _records(labels: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
-    records = _value(labels, name, list, str(path))
-    for index, record in enumerate(records):
+def records(labels: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
+    """Get a list of JSON objects from a label file. Raises DatasetError naming file and field."""
+    found = value_of(labels, name, list, str(path))
+    for index, record in enumerate(found):
         if not isinstance(record, dict):
             raise DatasetError(f"{path}: {name}[{index}] must be a JSON object, got {record!r:.40}; {_UNPACK}")
-    return records
+    return found
 
 
-def _value(record: dict[str, Any], name: str, kind: type, where: str) -> Any:
+def value_of(record: dict[str, Any], name: str, kind: type, where: str) -> Any:
+    """Get a field of a JSON object that must be of this very type. Raises DatasetError naming `where` it stands."""
     if name not in record:
         raise DatasetError(f"{where}: the field {name} is missing; {_UNPACK}")
     value = record[name]
@@ -235,7 +256,8 @@ def _value(record: dict[str, Any], name: str, kind: type, where: str) -> Any:
     return value
 
 
-def _numbers(values: object, size: int, field: str) -> Array:
+def numbers(values: object, size: int, field: str) -> Array:
+    """Check that a field is a list of so many finite numbers and make an array of it. Raises DatasetError naming it."""
     if not isinstance(values, list) or len(values) != size:
         got = f"{len(values)} values" if isinstance(values, list) else f"{values!r:.40}"
         raise DatasetError(f"{field} must be a list of {size} numbers, got {got}; {_UNPACK}")

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from dimofs import DimofsError
 
 Array = NDArray[np.float32]
+#: A picture, (H, W, 3) uint8 RGB.
+Image = NDArray[np.uint8]
 
 #: The 17 slots of PoseTrack18, in file order; the ears are never labelled (A20).
 POSETRACK_JOINTS = (

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dimofs.config import Augmentation, Model
-from dimofs.datasets.records import DatasetError, Frame, Video
+from dimofs.datasets.records import DatasetError, Frame, Image, Video
 from dimofs.pairs.sampling import Draw
-
-Image = NDArray[np.uint8]
 
 #: Boxes made from joints are enlarged by this factor about their centre (facts of §3.4: Detect-and-Track).
 JOINT_BOX_SCALE = 1.2
@@ -79,7 +77,10 @@ def as_tensor(images: Sequence[Image]) -> Tensor:
 
 @dataclass(frozen=True)
 class Change:
-    """One random change of a frame: a geometric map, a flip, and a change of brightness and contrast."""
+    """One random change of a frame: a geometric map, a flip, and a change of brightness and contrast.
+
+    Its pixels are those of what comes out: the whole frame, or the window that the augmentation cuts from it.
+    """
 
     matrix: NDArray[np.float64]  #: (2, 3), pixels to pixels
     flip: bool
@@ -87,19 +88,33 @@ class Change:
     bias: float
 
     @staticmethod
-    def draw(augmentation: Augmentation, height: int, width: int, rng: np.random.Generator) -> "Change":
-        """Draw a change for frames of the given size."""
+    def draw(
+        augmentation: Augmentation, height: int, width: int, people: NDArray[np.float32], rng: np.random.Generator
+    ) -> "Change":
+        """Draw a change for frames of the given size.
+
+        people: (P, 2) the middles of Frame A's people. A window has one of them in its middle, or any other place of
+        the frame as if that were one person more, before it is shifted; it does not leave the frame.
+        """
         scale = np.exp(rng.uniform(np.log(augmentation.min_scale), np.log(augmentation.max_scale)))
-        shift = rng.uniform(-augmentation.shift, augmentation.shift, 2) * (width, height)
-        centre = np.array([width - 1, height - 1]) / 2
-        matrix = np.column_stack([np.eye(2) * scale, centre * (1 - scale) + shift])
+        shift = rng.uniform(-augmentation.shift, augmentation.shift, 2)
         gain = 1 + rng.uniform(-augmentation.brightness, augmentation.brightness)
         bias = 255 * rng.uniform(-augmentation.brightness, augmentation.brightness) / 2
-        return Change(matrix, bool(rng.random() < augmentation.flip), float(gain), float(bias))
+        flip = bool(rng.random() < augmentation.flip)
+        size = np.array([width, height])
+        if augmentation.window is None:
+            centre = (size - 1) / 2
+            moved = centre * (1 - scale) + shift * size
+        else:
+            places = np.concatenate([people, [rng.uniform(0, size)]])
+            window = augmentation.window
+            moved = (window - 1) / 2 - scale * rng.choice(places) + shift * window
+            moved = moved.clip(np.minimum(window - scale * size, 0), 0)
+        return Change(np.column_stack([np.eye(2) * scale, moved]), flip, float(gain), float(bias))
 
-    def image(self, image: Image) -> Image:
-        """Apply the change to (H, W, 3) uint8."""
-        height, width = image.shape[:2]
+    def image(self, image: Image, size: tuple[int, int]) -> Image:
+        """Apply the change to (H, W, 3) uint8; gives the given (height, width)."""
+        height, width = size
         moved = cv2.warpAffine(
             image, self.matrix, (width, height), borderMode=cv2.BORDER_CONSTANT, borderValue=[FILL] * 3
         )
@@ -112,6 +127,13 @@ class Change:
         if self.flip:
             moved[..., 0] = width - 1 - moved[..., 0]
         return moved.astype(np.float32)
+
+
+def middles(frame: Frame) -> NDArray[np.float32]:
+    """Give the middles (P, 2) of the boxes of those people of a frame who have one."""
+    boxes = np.array([person.box for person in frame.people], np.float32).reshape(-1, 2, 2)
+    found = boxes.mean(axis=1, dtype=np.float32)
+    return np.asarray(found[np.isfinite(found).all(1)], np.float32)
 
 
 def mirrored(names: Sequence[str]) -> list[int]:
@@ -261,12 +283,14 @@ class PairLoader:
             scale = network_scale(images[0], self._model, self._short_side(draw))
             images = [resize(image, scale) for image in images]
             height, width = images[0].shape[:2]
-            change = Change.draw(
-                self._augmentation, height, width, np.random.default_rng((self._seed, 2, draw.position))
-            )
-            frames.append([change.image(image) for image in images])
-            sizes.append((height, width))
-            targets.append(self._target(video, draw.frame_a, scale, change, (height, width)))
+            rng = np.random.default_rng((self._seed, 2, draw.position))
+            people = middles(video.frames[draw.frame_a]) * np.float32(scale)
+            change = Change.draw(self._augmentation, height, width, people, rng)
+            window = self._augmentation.window
+            size = (height, width) if window is None else (window, window)
+            frames.append([change.image(image, size) for image in images])
+            sizes.append(size)
+            targets.append(self._target(video, draw.frame_a, scale, change, size))
         columns = tuple(as_tensor(column) for column in zip(*frames, strict=True))
         return Batch(columns, sizes, targets, list(draws))
 

@@ -25,14 +25,11 @@ NETWORKS = ("still", "single_frame", "dimofs")
 VALIDATION_BATCH = 16
 
 
-def build_detector(config: Config, network: str, *, training: bool = False) -> PoseDetector:
-    """Build one of NETWORKS; only the still-image network in training learns its normalisation."""
-    return PoseDetector(
-        config.model,
-        pairs=network == "dimofs",
-        live_norm=training and network == "still",
-        recompute_offsets=training and config.pretrain.recompute_offsets,
-    )
+def build_detector(config: Config, network: str, *, training: bool = False, live_norm: bool = False) -> PoseDetector:
+    """Build one of NETWORKS; only a training that starts from nothing learns the normalisation (live_norm)."""
+    recompute_offsets = training and config.pretrain.recompute_offsets
+    pairs = network == "dimofs"
+    return PoseDetector(config.model, pairs=pairs, live_norm=live_norm, recompute_offsets=recompute_offsets)
 
 
 def load_detector(config: Config, network: str, checkpoint: Path) -> PoseDetector:
@@ -88,20 +85,22 @@ def pretrain(
     config: Config,
     network: str,
     data: tuple[list[Video], pd.DataFrame],
-    validation_data: tuple[list[Video], pd.DataFrame],
+    validation_data: tuple[list[Video], pd.DataFrame] | None,
     initial: Path | None,
     run: Run,
 ) -> None:
-    """Train one of NETWORKS on the train split of `data` (videos, pair index).
+    """Train one of NETWORKS on the train split of `data` (videos, pair index), from `initial` weights or from nothing.
+
+    Offsets and their resampling start from `initial`, too, where both networks have them.
 
     The single-frame baseline and DiMoFs start from the same `initial` checkpoint and see the same Frames A with the
     same changes in the same order, for the same number of steps (fair comparisons); they differ in Frame B alone.
     """
     videos, pairs = data
     torch.manual_seed(run.seed)
-    detector = build_detector(config, network, training=True)
+    detector = build_detector(config, network, training=True, live_norm=initial is None)
     if initial is not None:
-        start_from(detector, initial, parts=("backbone.", "rpn.", "roi_heads."))
+        start_from(detector, initial, parts=_shared_parts(detector, initial))
         detector.backbone.freeze(config.pretrain.frozen_stages)
     loader = PairLoader(
         videos,
@@ -113,4 +112,12 @@ def pretrain(
         seed=run.seed,
     )
     schedule = config.pretrain.still if network == "still" else config.pretrain.pose
-    train(detector, batch_losses(detector), loader, schedule, run, validation(detector, config, *validation_data))
+    validate = validation(detector, config, *validation_data) if validation_data else None
+    train(detector, batch_losses(detector), loader, schedule, run, validate)
+
+
+def _shared_parts(detector: PoseDetector, checkpoint: Path) -> tuple[str, ...]:
+    """Backbone and heads, and those of the parts between them that the checkpoint has as well."""
+    tensors, _ = load_checkpoint(checkpoint)
+    there = {name.partition(".")[0] for name in tensors} | {"backbone", "rpn", "roi_heads"}
+    return tuple(f"{name}." for name, _ in detector.named_children() if name in there)

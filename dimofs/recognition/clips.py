@@ -134,9 +134,9 @@ class ClipLoader:
         video = self._videos[row]
         length, height, width, channels = video.images.shape
         positions = self._sampling.positions(length, rng.random(self._sampling.images))
-        change = Change.draw(self._augmentation, height, width, rng)
+        change = Change.draw(self._augmentation, height, width, np.zeros((0, 2), np.float32), rng)
         used = np.unique(positions)
-        changed = change.image if channels == 3 else partial(change_flow, change)
+        changed = partial(change.image, size=(height, width)) if channels == 3 else partial(change_flow, change)
         moved = np.stack([changed(image) for image in video.images[used]])
         first, last = int(positions.min()), int(positions.max())
         draw = Draw(position, video.name, first, last, last - first)

@@ -21,10 +21,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dimofs.datasets.records import LABELLED_JOINTS, LABELLED_SLOTS, POSETRACK_JOINTS
+from dimofs.datasets.records import LABELLED_JOINTS, LABELLED_SLOTS, POSETRACK_JOINTS, Image
 from dimofs.io import replacing, write_parquet
 from dimofs.metrics import exported_scores
-from dimofs.pairs.loading import Image
 from dimofs.tracking.submission import prediction
 from dimofs.video.analyse import AnalysedFrame
 from dimofs.video.overlay import draw

@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dimofs.datasets.contact_sheet import draw_skeleton
-from dimofs.datasets.records import POSETRACK_JOINTS, Array
+from dimofs.datasets.records import POSETRACK_JOINTS, Array, Image
 from dimofs.flow import colour_wheel, colours
 from dimofs.model.backbone import STRIDES
-from dimofs.pairs.loading import Image
 from dimofs.video.analyse import AnalysedFrame, TrackedPerson
 
 #: Long side of the drawn frame, pixels: larger videos are drawn smaller, smaller ones larger.

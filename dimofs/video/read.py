@@ -19,8 +19,7 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
-from dimofs.datasets.records import DatasetError
-from dimofs.pairs.loading import Image
+from dimofs.datasets.records import DatasetError, Image
 
 #: Images of a folder have no times: so many a second.
 IMAGES_A_SECOND = 25

@@ -11,6 +11,7 @@ from dimofs.cli import DATA, app
 from dimofs.config import ConfigError, Datasets
 
 CONFIG = Path(__file__).parents[2] / "config/config.yaml"
+STREET = Path(__file__).parents[2] / "scenarios/street/config/config.yaml"
 
 
 def run(*command: object) -> None:
@@ -21,10 +22,19 @@ def test_every_source_of_data_has_its_name() -> None:
     assert DATA.keys() == {*get_args(Datasets.model_fields["source"].annotation)}
 
 
-@pytest.mark.parametrize(("source", "named"), [("rendered", "embedded data"), ("archives", "PoseTrack18 val")])
-def test_tables_name_the_data_that_they_are_on(tmp_path: Path, source: str, named: str) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text(CONFIG.read_text(encoding="utf-8").replace("source: rendered", f"source: {source}"))
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (CONFIG, "embedded data"),
+        ("archives", "PoseTrack18 val"),
+        (STREET, "footage with pseudo-labels (a teacher's poses)"),
+    ],
+)
+def test_tables_name_the_data_that_they_are_on(tmp_path: Path, config: Path | str, named: str) -> None:
+    if isinstance(config, str):
+        text = CONFIG.read_text(encoding="utf-8").replace("source: rendered", f"source: {config}")
+        config = tmp_path / "config.yaml"
+        config.write_text(text, encoding="utf-8")
     rows = [("detect_and_track", "filtered", "mota", "mean", 1.0, 0.0, 2.0, 1, None)]
     columns = ["linker", "operating_point", "metric", "joint", "value", "ci_low", "ci_high", "seeds", "sd"]
     tables = [pd.DataFrame(rows, columns=columns).assign(method=method) for method in ("single_frame", "dimofs")]

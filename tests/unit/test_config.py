@@ -126,6 +126,34 @@ def test_more_labelled_frames_than_frames_are_refused() -> None:
         check_config(raw, Path("here.yaml"))
 
 
+FOOTAGE = {
+    "video": "walk.mp4",
+    "poses": "walk.json",
+    "train": {"first": 0, "last": 9},
+    "val": {"first": 10, "last": 19},
+    "clip_frames": 5,
+    "margin": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (None, r"datasets: .*source is footage"),
+        ({"val": {"first": 9, "last": 19}}, r"datasets\.footage: .*must not share a frame"),
+        ({"val": {"first": 20, "last": 19}}, r"datasets\.footage\.val: .*last must not be before first"),
+        ({"clip_frames": 0}, r"datasets\.footage\.clip_frames"),
+    ],
+)
+def test_footage_that_cannot_be_cut_is_refused(changes: dict[str, Any] | None, says: str) -> None:
+    raw = fresh()
+    raw["datasets"] |= {"source": "footage", "footage": FOOTAGE}
+    assert check_config(raw, Path("here.yaml")).datasets.footage is not None
+    raw["datasets"]["footage"] = None if changes is None else FOOTAGE | changes
+    with pytest.raises(ConfigError, match=says):
+        check_config(raw, Path("here.yaml"))
+
+
 @pytest.mark.parametrize(("content", "message"), [
     ("seed: [1", "is not YAML"), ("", "must be a mapping"), ("- 1", "must be a mapping"), ("seed", "must be a mapping"),
 ])  # fmt: skip

@@ -14,7 +14,7 @@ import yaml
 from conftest import ROOT, SMOKE
 
 from dimofs.cli import app
-from workflow.compile_dvc import build_dag, chapter
+from workflow.compile_dvc import build_dag, chapter, scenarios
 from workflow.fingerprint import fingerprint
 
 CHAPTERS = (
@@ -163,6 +163,22 @@ def test_the_papers_scenario_runs_nothing_without_its_archives(tmp_path: Path) -
     assert "data/archives/JHMDB_video.zip: no such file" in run.stdout
     assert not (tmp_path / "logs").exists()
     assert not (tmp_path / "results").exists()
+
+
+def test_footage_takes_the_place_of_posetrack18_and_stills(tmp_path: Path) -> None:
+    """What there is of actions is neither made nor asked for; DVC, whose remotes pass data on, has no part in it."""
+    shutil.copytree(ROOT / "scenarios/street/config", tmp_path / "config")
+    (tmp_path / "data/street").mkdir(parents=True)
+    for name in ("vtest.avi", "000001_street.json"):
+        (tmp_path / "data/street" / name).touch()
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--directory", str(tmp_path), "all"]
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    planned = dict(re.findall(r"^(\w+) +(\d+)$", result.stdout, re.M))
+    wanted = {"label": "1", "cut": "2", "train_still": "1", "train_pose": "2", "table1": "1", "table2": "1"}
+    assert wanted.items() <= planned.items(), result.stdout
+    assert {"figure3", "figure6", "motion_table", "training_curves"} <= planned.keys()
+    assert not {"render", "train_actions", "table3", "claims", "fit_clusters"} & planned.keys()
+    assert [folder.name for folder in scenarios() if folder.name == "street"] == []
 
 
 def test_every_training_runs_for_each_seed(tmp_path: Path) -> None:

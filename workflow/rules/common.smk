@@ -46,6 +46,8 @@ TRAININGS = sorted({column.training.name for column in COLUMNS})
 UNPACKED = ["posetrack18", "jhmdb", "diving48"] if CHECKED.datasets.source == "archives" else []
 STILLS = ["stills"] if CHECKED.pretrain.initial_weights == "stills" else []
 DATASETS = ["posetrack18", *STILLS, "jhmdb", "diving48", "corpus"]
+FOOTAGE = CHECKED.datasets.footage if CHECKED.datasets.source == "footage" else None
+CUT = ["posetrack18", "stills"] if FOOTAGE else []
 TRACKED = {
     "single_frame": "results/pose/single_frame{run}.parquet",
     "dimofs": "results/tracking/dimofs_detections{run}.parquet",

@@ -1,7 +1,7 @@
 """Data sets in the official layouts of PoseTrack18, JHMDB and Diving48 (§6): embedded ones, or the official archives.
 
 INPUTS: nothing but the configuration; for archives config/datasets.tsv, and what you put under data/archives/, which no
-rule changes or removes.
+rule changes or removes; for footage its video and a teacher's poses.
 OUTPUTS: data/datasets/{posetrack18,stills,jhmdb,diving48,corpus}/ and beside each its manifest data/datasets/<name>.csv, which names
 every file with its sha256. Later chapters take the manifest: Snakemake compares files by content, folders by clock.
 """
@@ -30,7 +30,7 @@ rule render:
     benchmark:
         "logs/benchmarks/datasets/{name}.jsonl"
     wildcard_constraints:
-        name="|".join({*DATASETS} - {*UNPACKED}),
+        name="|".join({*DATASETS} - {*UNPACKED, *CUT}),
     threads: CPUS
     resources:
         mem_mb=2000,
@@ -99,5 +99,59 @@ if UNPACKED:
             " --config {input.config:q}"
             " --sheet {input.sheet:q}"
             " --archives data/archives"
+            " --manifest {output.manifest:q}"
+            " > {log:q} 2>&1"
+
+
+if FOOTAGE:
+
+    rule label:
+        """Put footage and a teacher's poses, its pseudo-labels, into PoseTrack18's layout (§6)."""
+        input:
+            video=str(FOOTAGE.video),
+            poses=str(FOOTAGE.poses),
+        output:
+            manifest="data/datasets/footage.csv",
+            folder=directory("data/datasets/footage"),
+        log:
+            "logs/datasets/footage.log",
+        benchmark:
+            "logs/benchmarks/datasets/footage.jsonl"
+        threads: 1
+        resources:
+            mem_mb=2000,
+        params:
+            **code("label_footage"),
+        message:
+            "labelling {input.video} with {input.poses}"
+        shell:
+            "dimofs label {input.video:q}" " --poses {input.poses:q}" " --out {output.folder:q}" " > {log:q} 2>&1"
+
+    rule cut:
+        """Cut labelled footage into clips that train and validate, in the place of PoseTrack18 and the stills (§6)."""
+        input:
+            config=ancient(CONFIG),
+            labelled="data/datasets/footage.csv",
+        output:
+            manifest="data/datasets/{name}.csv",
+            folder=directory("data/datasets/{name}"),
+        log:
+            "logs/datasets/{name}.log",
+        benchmark:
+            "logs/benchmarks/datasets/{name}.jsonl"
+        wildcard_constraints:
+            name="|".join(CUT),
+        threads: 1
+        resources:
+            mem_mb=1000,
+        params:
+            **settings("datasets.footage"),
+            **code("datasets_cut"),
+        message:
+            "cutting footage into {wildcards.name}"
+        shell:
+            "dimofs datasets cut {wildcards.name:q}"
+            " --config {input.config:q}"
+            " --labelled {input.labelled:q}"
             " --manifest {output.manifest:q}"
             " > {log:q} 2>&1"

@@ -24,17 +24,6 @@ FEWEST_PIXELS = 8
 _POSETRACK = np.array([JOINT.get(name, 0) for name in POSETRACK_JOINTS])
 _HAS_LABEL = np.array([name in JOINT for name in POSETRACK_JOINTS])  # ears are never labelled
 
-CATEGORY = {
-    "supercategory": "person",
-    "id": 1,
-    "name": "person",
-    "keypoints": list(POSETRACK_JOINTS),
-    "skeleton": [
-        [16, 14], [14, 12], [17, 15], [15, 13], [12, 13], [6, 12], [7, 13], [6, 7], [6, 8], [7, 9], [8, 10], [9, 11],
-        [2, 3], [1, 2], [1, 3], [2, 4], [3, 5], [4, 6], [5, 7],
-    ],
-}  # fmt: skip
-
 
 def member_corners(clip: Clip) -> Array:
     """Outline corners of every member, (T, M, 18, 18, 2) pixels."""

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from dimofs.config import Datasets, PoseTrackSize
+from dimofs.datasets.posetrack import CATEGORY
 from dimofs.datasets.synthetic import labels, motions
 from dimofs.datasets.synthetic.render import Clip, render
 from dimofs.datasets.synthetic.scene import Framing, random_scene
@@ -142,7 +143,7 @@ def write_clip(task: PoseSequence, clip: Clip) -> None:
             image |= {"ignore_regions_x": found[frame].ignore_x, "ignore_regions_y": found[frame].ignore_y}
         images.append(image)
     annotations = [annotation for frame in sorted(found) for annotation in found[frame].annotations]
-    record = {"images": images, "annotations": annotations, "categories": [labels.CATEGORY]}
+    record = {"images": images, "annotations": annotations, "categories": [CATEGORY]}
     path = task.root / "annotations" / task.split / f"{task.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record), encoding="utf-8")

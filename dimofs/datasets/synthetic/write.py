@@ -5,8 +5,6 @@ number of workers, and a larger data set begins with the smaller one.
 """
 
 import multiprocessing
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -15,6 +13,7 @@ import cv2
 from tqdm import tqdm
 
 from dimofs.config import Datasets
+from dimofs.datasets.folders import replacing_folder
 from dimofs.datasets.records import DatasetError
 from dimofs.datasets.synthetic.corpus_files import CorpusClip, corpus_plan, write_corpus_clip, write_corpus_labels
 from dimofs.datasets.synthetic.diving48_files import DiveClip, diving48_plan, write_dive, write_labels
@@ -53,11 +52,11 @@ def render(name: str, datasets: Datasets, seed: int, root: Path, workers: int) -
     """
     if name not in _PLANS:
         raise DatasetError(f"{name}: no such embedded data set; there are {', '.join(_PLANS)}")
-    if root.exists() and not (root / MARKER).is_file() and (not root.is_dir() or any(root.iterdir())):
-        raise DatasetError(f"{root}: holds files that were not rendered here (no {MARKER}); move it away and try again")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}-"))
-    try:
+    about = (
+        f"{name}: rendered by dimofs from seed {seed} in the official layout, see docs/datasets.md.\n"
+        "This is no recorded footage. The next rendering replaces the folder.\n"
+    )
+    with replacing_folder(root, MARKER, about) as folder:
         tasks = _PLANS[name](datasets, seed, folder)
         _run(tasks, workers, name)
         if name == "jhmdb":
@@ -66,17 +65,6 @@ def render(name: str, datasets: Datasets, seed: int, root: Path, workers: int) -
             write_corpus_labels(folder, [task for task in tasks if isinstance(task, CorpusClip)])
         if name == "diving48":
             write_labels(folder, [task for task in tasks if isinstance(task, DiveClip)])
-        (folder / MARKER).write_text(
-            f"{name}: rendered by dimofs from seed {seed} in the official layout, see docs/datasets.md.\n"
-            "This is no recorded footage. The next rendering replaces the folder.\n",
-            encoding="utf-8",
-        )
-        folder.chmod(0o755)
-        if root.exists():
-            shutil.rmtree(root)
-        folder.rename(root)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(tasks: Sequence[Task], workers: int, name: str) -> None:

@@ -24,7 +24,10 @@ from dimofs.pairs.loading import (
 from dimofs.pairs.sampling import Draw
 
 MODEL = load_config(Path(__file__).parents[3] / "config/config.yaml").model
-AUGMENTATION = Augmentation(flip=0.5, min_scale=0.8, max_scale=1.25, shift=0.1, brightness=0.2, short_sides=())
+AUGMENTATION = Augmentation(
+    window=None, flip=0.5, min_scale=0.8, max_scale=1.25, shift=0.1, brightness=0.2, short_sides=()
+)
+NOBODY = np.zeros((0, 2), np.float32)
 HEIGHT, WIDTH = 128, 128
 
 
@@ -56,8 +59,10 @@ def video(tmp_path: Path, joints: np.ndarray) -> Video:
     return Video("v", "train", POSETRACK_JOINTS, tuple(frames), 7)
 
 
-def loader(video: Video, target=pose_target, beside=second_frame, seed: int = 0) -> PairLoader:
-    return PairLoader([video], None, MODEL, AUGMENTATION, target=target, beside=beside, seed=seed)
+def loader(video: Video, target=pose_target, beside=second_frame, seed: int = 0, window=None) -> PairLoader:
+    augmentation = AUGMENTATION.model_copy(update={"window": window})
+    model = MODEL.model_copy(update={"image_max_size": 512})
+    return PairLoader([video], None, model, augmentation, target=target, beside=beside, seed=seed)
 
 
 def test_both_frames_change_alike(video):
@@ -72,9 +77,9 @@ def test_labels_follow_the_pixels_through_every_change(video, joints):
     flips = 0
     for position in range(12):
         rng = np.random.default_rng((0, 2, position))
-        change = Change.draw(AUGMENTATION, HEIGHT, WIDTH, rng)
+        change = Change.draw(AUGMENTATION, HEIGHT, WIDTH, NOBODY, rng)
         geometry = Change(change.matrix, change.flip, 1.0, 0.0)
-        image = geometry.image(read_frame(video.frames[0]))
+        image = geometry.image(read_frame(video.frames[0]), (HEIGHT, WIDTH))
         target = pose_target(video, 0, 1.0, geometry, (HEIGHT, WIDTH))
         flips += change.flip
         for slot, (x, y, visible) in enumerate(target["keypoints"][0].tolist()):
@@ -92,6 +97,59 @@ def test_a_flip_swaps_left_and_right():
         "nose", "head_bottom", "head_top", "right_ear", "left_ear", "right_shoulder", "left_shoulder",
     ]  # fmt: skip
     assert [partners[p] for p in partners] == list(range(17))
+
+
+@pytest.fixture
+def street(tmp_path: Path, joints: np.ndarray) -> Video:
+    """One frame four times as wide as a person needs, with two people, at the left and in the middle."""
+    both = [joints * 0.4 + (20, 30), joints * 0.4 + (230, 30)]
+    image = np.full((HEIGHT, 512, 3), 20, np.uint8)
+    people = []
+    for track, places in enumerate(both):
+        for number, (x, y) in enumerate(places):
+            image[round(y), round(x)] = (250, 10 * number + 40, 60 + 100 * track)
+        box = np.concatenate([places.min(0), places.max(0)]).astype(np.float32)
+        people.append(Person(track, box, None, places.astype(np.float32), np.ones(17, bool)))
+    cv2.imwrite(str(tmp_path / "street.png"), image[:, :, ::-1])
+    return Video("v", "train", POSETRACK_JOINTS, (Frame(tmp_path / "street.png", True, tuple(people), ()),) * 2, None)
+
+
+def test_windows_show_people_where_their_labels_are(street):
+    windows = loader(street, window=64)
+    found = []
+    for position in range(24):
+        batch = windows.batch([Draw(position, "v", 0, 1, 1)])
+        assert batch.frames[0].shape == (1, 3, 64, 64)
+        assert torch.equal(batch.frames[0], batch.frames[1])  # Frame B is the same picture in the same window
+        assert batch.sizes == [(64, 64)]
+        (target,) = batch.targets
+        found.append(len(target["boxes"]))
+        for x, y, seen in target["keypoints"].reshape(-1, 3).tolist():
+            if seen and 2 < x < 61 and 2 < y < 61:
+                near = batch.frames[0][0, :, round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3]
+                assert int(near[0].max()) - int(near[0].min()) > 15  # a dot, about a pixel wide after the change
+    assert set(found) <= {0, 1}  # the people are further apart than a window
+    assert 10 < sum(found) < 24  # the third place is anywhere in the frame
+
+
+def test_a_window_stays_in_the_frame(street):
+    for position in range(24):
+        change = Change.draw(
+            AUGMENTATION.model_copy(update={"window": 64, "shift": 0.5}),
+            HEIGHT, 512, np.array([[0, 0], [511, 127]], np.float32), np.random.default_rng(position),
+        )  # fmt: skip
+        first, last = change.points(np.array([[0, 0], [511, 127]], np.float32), 64)
+        if change.flip:
+            first[0], last[0] = 63 - first[0], 63 - last[0]
+        assert (first <= 0.5).all()
+        assert (last >= 62).all()
+
+
+def test_a_window_larger_than_the_frame_begins_with_it(street):
+    change = Change.draw(
+        AUGMENTATION.model_copy(update={"window": 1024}), HEIGHT, 512, NOBODY, np.random.default_rng(0)
+    )
+    assert change.matrix[:, 2].tolist() == [0, 0]
 
 
 def test_boxes_hold_their_joints_and_stay_inside(video):
