@@ -30,7 +30,7 @@ rule render:
     benchmark:
         "logs/benchmarks/datasets/{name}.jsonl"
     wildcard_constraints:
-        name="|".join({*DATASETS} - {*UNPACKED, *CUT}),
+        name="|".join({"posetrack18", "stills", "jhmdb", "diving48", "corpus"} - {*UNPACKED, *CUT}),
     threads: CPUS
     resources:
         mem_mb=2000,
