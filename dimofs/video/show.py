@@ -13,7 +13,7 @@ from tqdm import tqdm
 from dimofs.config import Model
 from dimofs.datasets.records import DatasetError
 from dimofs.model.pose_detector import PoseDetector
-from dimofs.motion.examples import Example
+from dimofs.motion.examples import Example, spread
 from dimofs.motion.predict import pair_motions
 from dimofs.motion.read_out import load_read_out
 from dimofs.motion.show import ROWS, example_of, shown_channels
@@ -53,8 +53,7 @@ def show_video(source: str | Path, checkpoint: Path, read_out: Path | None, delt
             f"{source}: the network finds nobody (score {SCORE:g} or more) in the {frames} frames with a Frame B at "
             f"δ = {delta}; it knows people like those that it was trained on"
         )
-    count = min(ROWS, len(found))
-    chosen = [found[int((row + 0.5) * len(found) / count)] for row in range(count)]
+    chosen = [found[index] for index in spread([-a for a in found], ROWS)]  # the earliest first
     return _examples(detector, model, footage, [(a, a + delta) for a in chosen], coefficients)
 
 

@@ -22,6 +22,7 @@ from dimofs.datasets.synthetic.skeleton import Array64
 
 _REMEDY = "it is no motion-capture clip as pybullet carries them; install the package again"
 _COLUMNS = 44
+_FASTEST = 8.0  # radians a second, of a joint between the end of a loop and its beginning, where they differ
 
 #: Ball joints, and the first of a row's four columns of each.
 TURNS: dict[str, int] = {
@@ -123,16 +124,18 @@ def to_the_left(angle: float) -> Rotation:
 
 
 def _again(whole: MotionClip, clip: MotionClip) -> MotionClip:
-    """`whole` and after it the clip once more; its first frame is the last of `whole`."""
+    """`whole` and after it the clip once more, with as much time between them as their poses are apart."""
     turn = to_the_left(float(heading(whole.turns["pelvis"][-1]) - heading(clip.turns["pelvis"][0])))
-    root = turn.apply(clip.root[1:] - clip.root[0]) + whole.root[-1]
-    root[:, 1] = clip.root[1:, 1]
+    root = turn.apply(clip.root - clip.root[0]) + whole.root[-1]
+    root[:, 1] = clip.root[:, 1]
     placed = clip.turns | {"pelvis": turn * clip.turns["pelvis"]}
+    angles = [(whole.turns[name][-1].inv() * placed[name][0]).magnitude() for name in TURNS]
+    angle = max(*angles, np.abs(whole.hinges[-1] - clip.hinges[0]).max())
     return MotionClip(
-        times=np.concatenate([whole.times, whole.seconds + clip.times[1:]]),
+        times=np.concatenate([whole.times, whole.seconds + max(angle / _FASTEST, 1e-6) + clip.times]),
         root=np.concatenate([whole.root, root]),
-        turns={name: Rotation.concatenate([whole.turns[name], placed[name][1:]]) for name in TURNS},
-        hinges=np.concatenate([whole.hinges, clip.hinges[1:]]),
+        turns={name: Rotation.concatenate([whole.turns[name], placed[name]]) for name in TURNS},
+        hinges=np.concatenate([whole.hinges, clip.hinges]),
         loops=True,
     )
 

@@ -35,7 +35,8 @@ def perform_clip(clip: MotionClip, frames: int, build: Build, rng: np.random.Gen
     """A take of a clip from a random phase, by the other hand and foot as often as not.
 
     Args:
-        clip: what is done; one that does not loop and is shorter than the take ends in its last pose.
+        clip: what is done. One that is shorter than the take begins again if it loops, else it ends in its last pose;
+            a longer one does not come to its end, for few loops close without a jerk.
         frames: T, at 30 a second.
         build: who performs.
         rng: every random draw comes from here.
@@ -44,7 +45,8 @@ def perform_clip(clip: MotionClip, frames: int, build: Build, rng: np.random.Gen
         Positions in metres; the person starts above the origin, faces +z and stands on y = 0.
     """
     lasts = (frames - 1) / FPS
-    start = rng.uniform(0.0, clip.seconds if clip.loops else max(0.0, clip.seconds - lasts))
+    spare = clip.seconds - lasts
+    start = rng.uniform(0.0, clip.seconds if clip.loops and spare < 0 else max(0.0, spare))
     take = at_times(clip, start + np.arange(frames) / FPS)
     positions = retargeted(take, build)
     origin = positions[0, JOINT["pelvis"]] * (1, 0, 1)

@@ -117,7 +117,8 @@ def test_a_take_starts_above_the_origin_and_faces_forwards(tmp_path: Path, seed:
 
 def test_takes_begin_anywhere_and_with_either_hand(tmp_path: Path) -> None:
     rows = [row(1.0), row(0, root=(0, 0.9, 0), left_shoulder=about(FILE_RIGHT, 90))]
-    clip, heights = read_clip(written(tmp_path / "a.txt", rows, "wrap")), {"left": set(), "right": set()}
+    heights: dict[str, set[float]] = {"left": set(), "right": set()}
+    clip = read_clip(written(tmp_path / "a.txt", rows))
     for seed in range(12):
         positions = perform_clip(clip, 2, HUMANOID, np.random.default_rng(seed)).positions
         for side, found in heights.items():
