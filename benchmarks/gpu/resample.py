@@ -60,7 +60,7 @@ def forward(op: Op, tensors: tuple[Tensor, ...]) -> Callable[[], object]:
     return lambda: op(features, offsets)
 
 
-def forward_backward(op: Op, tensors: tuple[Tensor, ...]) -> Callable[[], object]:
+def forward_backward(op: Op, tensors: tuple[Tensor, ...]) -> Callable[[], tuple[Tensor, ...]]:
     features, offsets = (tensor.clone().requires_grad_() for tensor in tensors[:2])
     return lambda: torch.autograd.grad(op(features, offsets), (features, offsets), tensors[2])
 
@@ -100,10 +100,15 @@ def copy_bandwidth(device: torch.device, size: int, rounds: int) -> float:
 
 
 def agree(tensors: tuple[Tensor, ...]) -> None:
-    """Stop where the ops that are compared do not compute the same."""
+    """Stop where the ops that are compared do not compute the same.
+
+    The offsets' gradient jumps at whole positions, which the two may round to either side.
+    """
+    torch.testing.assert_close(*(forward(op, tensors)() for op in (resample, deformable)), rtol=1e-3, atol=1e-3)
     ours, theirs = (forward_backward(op, tensors)() for op in (resample, deformable))
-    for our, their in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(our, their, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(ours[0], theirs[0], rtol=1e-3, atol=1e-3)
+    same = torch.isclose(ours[1], theirs[1], rtol=1e-3, atol=1e-3).double().mean()
+    assert same > 0.999, f"{1 - same:.1%} of the offsets' gradients differ"
 
 
 def row(*cells: str) -> str:
