@@ -48,8 +48,10 @@ def labelled_people(ids: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     """Join the training people's boxes with their clusters: columns video, frame, delta, person, box, cluster.
 
     ids: a table of `clusters.cluster_ids`; features: those of the training dives. Raises DatasetError where some person
-    has no cluster.
+    has no cluster, and where there are several δ: a person of Frame A would have as many clusters.
     """
+    if len({*features["delta"]}) > 1:
+        raise DatasetError("the features of the training dives have several δ; set one in pairs.diving48_train")
     people = features[[*_PAIR, "person", "box"]]
     clusters = ids.loc[ids["split"] == "train", [*_PAIR, "person", "cluster"]]
     joined = people.merge(clusters, on=[*_PAIR, "person"], validate="one_to_one")
@@ -85,10 +87,7 @@ class PeopleSampler:
 
 
 def cluster_target(people: pd.DataFrame) -> Target:
-    """Make Frame A's labels from a table of `labelled_people`: each person's box, with 1 + cluster (0: background).
-
-    Boxes are those of the pose model, whichever δ the pair has.
-    """
+    """Make Frame A's labels from a table of `labelled_people`: each person's box, with 1 + cluster (0: background)."""
     found: dict[tuple[str, int], tuple[list[NDArray[np.float32]], list[int]]] = {}
     for video, frame, box, cluster in people[["video", "frame", "box", "cluster"]].itertuples(index=False):
         boxes, clusters = found.setdefault((str(video), int(frame)), ([], []))

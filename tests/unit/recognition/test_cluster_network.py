@@ -81,6 +81,13 @@ def test_people_without_a_cluster_are_an_error(dives: list[Dive]) -> None:
         labelled_people(ids_of(features_of(dives)).iloc[1:], features_of(dives))
 
 
+def test_several_gaps_are_an_error(dives: list[Dive]) -> None:
+    features = features_of(dives)
+    features.loc[0, "delta"] = 4
+    with pytest.raises(DatasetError, match=r"several δ; set one in pairs\.diving48_train"):
+        labelled_people(ids_of(features), features)
+
+
 @pytest.mark.parametrize(("uniform", "share"), [(True, 1 / 2), (False, 1 / 14)])
 def test_clusters_or_people_come_equally_often(dives: list[Dive], uniform: bool, share: float) -> None:
     """One person of a pair each: the only one of cluster 3 is one of fourteen, but has half of the clusters."""
