@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torchvision.models import WeightsEnum, resnet50
 from torchvision.models.video import r2plus1d_18
 
-from dimofs.config import Config, load_config
+from dimofs.config import Config, ConfigError, load_config
 from dimofs.datasets.diving48 import Dive
 from dimofs.recognition.cost import COLUMNS
 from dimofs.recognition.predictions import LABELS
@@ -126,6 +126,12 @@ def test_random_weights_stay_random_in_full_networks(monkeypatch: pytest.MonkeyP
     before = network.weight.clone()
     start_weights(network, RIVALS["r2plus1d"], full, None)
     assert torch.equal(network.weight, before)
+
+
+def test_small_networks_do_not_start_from_a_large_backbone() -> None:
+    config = CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"backbone": "resnet50"})})
+    with pytest.raises(ConfigError, match=r"recognition\.rivals\.networks"):
+        build_rival(RIVALS["trn"], config, LABELS)
 
 
 def test_rows_are_those_that_are_trained() -> None:
