@@ -50,7 +50,7 @@ def labelled_people(ids: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     ids: a table of `clusters.cluster_ids`; features: those of the training dives. Raises DatasetError where some person
     has no cluster, and where there are several δ: a person of Frame A would have as many clusters.
     """
-    if features["delta"].nunique() > 1:
+    if len({*features["delta"]}) > 1:
         raise DatasetError("the features of the training dives have several δ; set one in pairs.diving48_train")
     people = features[[*_PAIR, "person", "box"]]
     clusters = ids.loc[ids["split"] == "train", [*_PAIR, "person", "cluster"]]
