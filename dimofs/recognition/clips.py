@@ -14,6 +14,7 @@ from dimofs.config import Augmentation, Rivals
 from dimofs.datasets.corpus import Action
 from dimofs.datasets.diving48 import Dive, decode
 from dimofs.flow import farneback
+from dimofs.model.video_networks import NO_MOTION
 from dimofs.pairs.loading import Batch, Change
 from dimofs.pairs.sampling import Draw
 
@@ -22,8 +23,8 @@ Images = NDArray[np.uint8]
 #: Displacement in pixels that the range of 8 bits ends at on either side; faster motion is cut off there.
 LARGEST_FLOW = 16
 
-#: The value of no motion.
-NO_FLOW = 128
+#: No motion in 8 bits.
+NO_FLOW = round(255 * NO_MOTION)
 
 
 @dataclass(frozen=True)
