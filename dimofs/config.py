@@ -380,8 +380,9 @@ class Rivals(Section):
     networks: Literal["small", "full"] = Field(
         description="small: for a CPU, from the still-image weights and the embedded corpus; full: torchvision's"
     )
-    frame_size: int = Field(ge=32, description="side of the square that they see, pixels")
-    frames: int = Field(ge=2, description="most frames of a video that are held, evenly over it")
+    crop: float = Field(gt=0, le=1, description="side of the middle square that they see, over a frame's short side")
+    frame_size: int = Field(ge=32, description="side that this square is brought to, pixels")
+    frames: int = Field(ge=2, description="most frames of a video that are held in memory, evenly over it")
     segments: int = Field(ge=2, description="TSN and TRN: parts of a video, of each one frame")
     flow_fields: int = Field(ge=1, description="TSN: consecutive fields of flow that are stacked; 5 in TSN")
     clip_frames: int = Field(ge=2, description="C3D and R(2+1)D: frames of a clip")

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimofs.datasets.diving48 import Dive, read_diving48, read_frames, read_vocabulary
+from dimofs.datasets.corpus import Action, read_corpus
+from dimofs.datasets.diving48 import Dive, decode, read_diving48, read_vocabulary
 from dimofs.datasets.jhmdb import read_jhmdb
 from dimofs.datasets.manifest import dataset_root
 from dimofs.datasets.posetrack import read_posetrack18
@@ -40,12 +41,12 @@ class _Strip:
     """Some frames of a video beside each other."""
 
     caption: str
-    video: Video | Dive
+    video: Video | Dive | Action
     positions: tuple[int, ...]
 
 
 def contact_sheet(manifest: Path, out: Path) -> None:
-    """Draw a contact sheet of a data set in the PoseTrack18, the JHMDB or the Diving48 layout as a PNG.
+    """Draw a contact sheet of a data set in the PoseTrack18, JHMDB or Diving48 layout, or of the corpus, as a PNG.
 
     Skeletons are orange on the person's left and blue on the right, boxes white with the track id, head boxes yellow,
     ignore regions red; frames without labels say so.
@@ -55,6 +56,8 @@ def contact_sheet(manifest: Path, out: Path) -> None:
     root = dataset_root(manifest)
     if (root / "splits").is_dir():
         strips, columns = _one_of_each_class(read_jhmdb(root, 1)), 3
+    elif (root / "labels.json").is_file():
+        strips, columns = _one_of_each_class(read_corpus(root)), 3
     elif (root / "Diving48_vocab.json").is_file():
         strips, columns = _dives(root), 1
     else:
@@ -77,7 +80,7 @@ def _spread(videos: Sequence[Video], count: int, moments: int) -> list[_Strip]:
     return [_Strip(f"{video.split}/{video.name}", video, _moments(video, moments)) for video in chosen]
 
 
-def _one_of_each_class(videos: Sequence[Video]) -> list[_Strip]:
+def _one_of_each_class(videos: Sequence[Video | Action]) -> list[_Strip]:
     """The first clip of every class, three moments each."""
     first = {video.label: video for video in reversed(videos)}
     found = [(name, first[label]) for label, name in enumerate(JHMDB_CLASSES) if label in first]
@@ -95,8 +98,8 @@ def _dives(root: Path) -> list[_Strip]:
     return [_Strip(" ".join(words[dive.label]), dive, _moments(dive, 14)) for dive in chosen]
 
 
-def _moments(video: Video | Dive, count: int) -> tuple[int, ...]:
-    frames = video.frames if isinstance(video, Dive) else len(video.frames)
+def _moments(video: Video | Dive | Action, count: int) -> tuple[int, ...]:
+    frames = len(video.frames) if isinstance(video, Video) else video.frames
     return tuple(int(position) for position in np.linspace(0, frames - 1, count).round())
 
 
@@ -118,11 +121,11 @@ def _row(strips: Sequence[_Strip], cell: int, across: int) -> Picture:
 
 
 def _cells(strip: _Strip, cell: int) -> list[Picture]:
-    """The frames of a strip with their labels; those of a dive, which have none, are decoded in one go."""
+    """The frames of a strip with their labels; those of a video file, which have none, are decoded in one go."""
     video = strip.video
     if isinstance(video, Video):
         return [_cell(video.frames[position], video.joint_names, position, cell) for position in strip.positions]
-    found = {at: frame[..., ::-1] for at, frame in enumerate(read_frames(video)) if at in strip.positions}
+    found = {at: frame[..., ::-1] for at, frame in enumerate(decode(video.path, video.frames)) if at in strip.positions}
     return [_noted(_fitted(found[position], cell)[0], f"{position}") for position in strip.positions]
 
 

@@ -164,7 +164,7 @@ def small_c3d(width: int) -> tuple[nn.Module, int]:
 
 
 def small_r2plus1d(width: int) -> tuple[nn.Module, int]:
-    """R(2+1)D with one block of torchvision's a stage instead of two or more; returns the features too."""
+    """R(2+1)D with three stages, of one block of torchvision's each, instead of four; returns the features too."""
     stem = nn.Sequential(
         nn.Conv3d(3, width, (1, 5, 5), stride=(1, 2, 2), padding=(0, 2, 2), bias=False),
         nn.BatchNorm3d(width),
@@ -174,7 +174,7 @@ def small_r2plus1d(width: int) -> tuple[nn.Module, int]:
         nn.ReLU(inplace=True),
     )
     stages, channels = [stem], width
-    for outputs in (width, 2 * width, 4 * width, 8 * width):
+    for outputs in (2 * width, 4 * width, 8 * width):
         shortcut = nn.Sequential(nn.Conv3d(channels, outputs, 1, stride=2, bias=False), nn.BatchNorm3d(outputs))
         stages.append(BasicBlock(channels, outputs, Conv2Plus1D, 2, shortcut))
         channels = outputs

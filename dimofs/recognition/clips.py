@@ -14,6 +14,7 @@ from dimofs.config import Augmentation, Rivals
 from dimofs.datasets.corpus import Action
 from dimofs.datasets.diving48 import Dive, decode
 from dimofs.flow import farneback
+from dimofs.model.video_networks import NO_MOTION
 from dimofs.pairs.loading import Batch, Change
 from dimofs.pairs.sampling import Draw
 
@@ -22,8 +23,8 @@ Images = NDArray[np.uint8]
 #: Displacement in pixels that the range of 8 bits ends at on either side; faster motion is cut off there.
 LARGEST_FLOW = 16
 
-#: The value of no motion.
-NO_FLOW = 128
+#: No motion in 8 bits.
+NO_FLOW = round(255 * NO_MOTION)
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,16 @@ def hold(video: Dive | Action, rivals: Rivals) -> HeldVideo:
     """
     chosen = {*np.linspace(0, video.frames - 1, min(video.frames, rivals.frames)).round().astype(int).tolist()}
     frames = enumerate(decode(video.path, video.frames))
-    images = np.stack([_square(frame, rivals.frame_size) for position, frame in frames if position in chosen])
+    images = np.stack([_middle(frame, rivals) for position, frame in frames if position in chosen])
     return HeldVideo(video.name, video.label, images)
 
 
-def _square(frame: Images, size: int) -> Images:
+def _middle(frame: Images, rivals: Rivals) -> Images:
     height, width = frame.shape[:2]
-    side = min(height, width)
+    side = round(min(height, width) * rivals.crop)
     top, left = (height - side) // 2, (width - side) // 2
     square = frame[top : top + side, left : left + side]
-    return np.asarray(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(square, (rivals.frame_size,) * 2, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def as_flow(video: HeldVideo) -> HeldVideo:

@@ -17,7 +17,7 @@ from torchvision.models import ResNet50_Weights
 from torchvision.models.video import R2Plus1D_18_Weights, R3D_18_Weights
 from tqdm import tqdm
 
-from dimofs.config import Config, Rivals, Training
+from dimofs.config import Config, ConfigError, Rivals, Training
 from dimofs.datasets.corpus import Action
 from dimofs.datasets.diving48 import Dive
 from dimofs.model.video_networks import (
@@ -73,8 +73,7 @@ HELD_OUT = {"r2plus1d_pretrained_hold_out": RIVALS["r2plus1d_pretrained"]}
 #: Networks of each row, with the weights of their scores; those of TSN's streams are TSN's own.
 ROWS = {name: ((name, 1.0),) for name in RIVALS} | {"tsn_flow": (("tsn_rgb", 1.0), ("tsn_flow", 1.5))}
 
-
-#: What stands for the rival's own pre-training where networks are full: ImageNet, and Kinetics for both 3-D networks.
+#: What full networks start from: weights of ImageNet, and of Kinetics for both 3-D networks.
 FULL_WEIGHTS = {
     "tsn": ResNet50_Weights.IMAGENET1K_V1,
     "trn": ResNet50_Weights.IMAGENET1K_V1,
@@ -84,9 +83,14 @@ FULL_WEIGHTS = {
 
 
 def build_rival(rival: Rival, config: Config, classes: int) -> nn.Module:
-    """Build a network with random weights that maps clips (N, T, C, S, S) in [0, 1] to logits (N, classes)."""
+    """Build a network with random weights that maps clips (N, T, C, S, S) in [0, 1] to logits (N, classes).
+
+    Raises ConfigError for a small network of frames where the still-image weights are those of a large backbone.
+    """
     rivals = config.recognition.rivals
     full = rivals.networks == "full"
+    if rival.initial == "still" and not full and config.model.backbone != "small":
+        raise ConfigError("recognition.rivals.networks: must be full, for small ones start from a small model.backbone")
     model = None if full else config.model
     if rival.network == "trn":
         return RelationNetwork(model, classes, rivals.dropout, rivals.segments)

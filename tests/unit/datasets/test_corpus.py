@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from dimofs.config import Datasets, load_config
+from dimofs.datasets.contact_sheet import contact_sheet
 from dimofs.datasets.corpus import read_corpus
 from dimofs.datasets.diving48 import decode
+from dimofs.datasets.manifest import write_manifest
 from dimofs.datasets.records import JHMDB_CLASSES, DatasetError
 from dimofs.datasets.synthetic.corpus_files import corpus_plan, write_corpus_clip, write_corpus_labels
 from dimofs.datasets.synthetic.jhmdb_files import jhmdb_plan
@@ -27,6 +30,19 @@ def test_rendered_clips_are_read_with_their_labels(tmp_path: Path) -> None:
         frames = np.stack(list(decode(action.path, action.frames)))
         assert frames.shape == (DATASETS.corpus.frames, DATASETS.frame_size, DATASETS.frame_size, 3)
         assert frames.std() > 5
+
+
+def test_the_contact_sheet_shows_a_clip_of_each_class(tmp_path: Path) -> None:
+    root = tmp_path / "corpus"
+    tasks = corpus_plan(DATASETS, 0, root)[3:5]
+    for task in tasks:
+        write_corpus_clip(task)
+    write_corpus_labels(root, tasks)
+    write_manifest(root, tmp_path / "corpus.csv")
+    contact_sheet(tmp_path / "corpus.csv", tmp_path / "sheet.png")
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet is not None
+    assert sheet.std() > 20
 
 
 def test_a_clip_is_rendered_alike_twice(tmp_path: Path) -> None:

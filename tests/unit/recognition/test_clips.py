@@ -18,6 +18,7 @@ from dimofs.recognition.clips import (
     ClipLoader,
     HeldVideo,
     Sampling,
+    _middle,
     as_flow,
     change_flow,
     clip,
@@ -85,11 +86,18 @@ def write_video(path: Path, frames: int, width: int, height: int) -> None:
 
 def test_the_middle_square_of_evenly_chosen_frames_is_held(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", 21, 96, 64)
-    settings = RIVALS.model_copy(update={"frames": 5})
+    settings = RIVALS.model_copy(update={"frames": 5, "crop": 1.0})
     held = hold(Dive("a", "train", tmp_path / "a.mp4", 7, 21), settings)
     assert (held.name, held.label) == ("a", 7)
     assert held.images.shape == (5, settings.frame_size, settings.frame_size, 3)
     assert held.images.mean((1, 2, 3)) == pytest.approx([20, 70, 120, 170, 220], abs=4)
+
+
+def test_the_crop_is_the_middle() -> None:
+    frame = np.zeros((64, 96, 3), np.uint8)
+    frame[16:48, 32:64] = 200
+    assert _middle(frame, RIVALS.model_copy(update={"crop": 1.0})).mean() == pytest.approx(50, abs=1)
+    assert _middle(frame, RIVALS.model_copy(update={"crop": 0.5})).min() == 200
 
 
 def moving(step: int) -> HeldVideo:

@@ -9,8 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torchvision.models import WeightsEnum, resnet50
+from torchvision.models.video import r2plus1d_18
 
-from dimofs.config import Config, load_config
+from dimofs.config import Config, ConfigError, load_config
 from dimofs.datasets.diving48 import Dive
 from dimofs.recognition.cost import COLUMNS
 from dimofs.recognition.predictions import LABELS
@@ -90,6 +92,46 @@ def test_the_backbone_comes_from_the_pre_training_and_the_classifier_does_not(tm
     same = {name for name in own if own[name].shape == saved[name].shape and torch.equal(own[name], saved[name])}
     assert {name for name in own if name.startswith("backbone.")} <= same
     assert "classifier.1.weight" not in same
+
+
+@pytest.mark.parametrize(
+    ("name", "asked_for"),
+    [("trn", "ResNet50_Weights.IMAGENET1K_V1"), ("r2plus1d_pretrained", "R2Plus1D_18_Weights.KINETICS400_V1")],
+)
+def test_full_networks_start_from_the_weights_of_torchvision(
+    name: str, asked_for: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = SETTINGS.model_copy(update={"networks": "full"})
+    config = CONFIG.model_copy(update={"recognition": CONFIG.recognition.model_copy(update={"rivals": full})})
+    asked = []
+
+    def downloaded(self: WeightsEnum, progress: bool, check_hash: bool) -> dict[str, torch.Tensor]:
+        asked.append((str(self), check_hash))
+        builder = resnet50 if name == "trn" else r2plus1d_18
+        return {key: torch.full_like(value, 3) for key, value in builder().state_dict().items()}
+
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", downloaded)
+    network = build_rival(RIVALS[name], config, LABELS)
+    start_weights(network, RIVALS[name], full, None)
+    assert asked == [(asked_for, True)]
+    own = network.state_dict()
+    assert all((own[key] == 3).all() for key in own if key.startswith("backbone."))
+    assert not any((own[key] == 3).all() for key in own if not key.startswith("backbone."))
+
+
+def test_random_weights_stay_random_in_full_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = SETTINGS.model_copy(update={"networks": "full"})
+    monkeypatch.delattr(WeightsEnum, "get_state_dict")
+    network = torch.nn.Linear(2, 2)
+    before = network.weight.clone()
+    start_weights(network, RIVALS["r2plus1d"], full, None)
+    assert torch.equal(network.weight, before)
+
+
+def test_small_networks_do_not_start_from_a_large_backbone() -> None:
+    config = CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"backbone": "resnet50"})})
+    with pytest.raises(ConfigError, match=r"recognition\.rivals\.networks"):
+        build_rival(RIVALS["trn"], config, LABELS)
 
 
 def test_rows_are_those_that_are_trained() -> None:
