@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from dimofs.config import Model, load_config
 from dimofs.model.pose_detector import PoseDetector
@@ -82,21 +83,23 @@ def main() -> None:
     optimizer = build_optimizer(detector, config.pretrain.pose)
     mixed = computes_bfloat16(torch.device("cpu")) and not arguments.float32
     start = time.process_time()
-    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-        losses = detector.losses(frame(0), frame(1) if pairs else None, [(HEIGHT, WIDTH)], labels())
-        loss = torch.stack(list(losses.values())).sum()
-    forward = time.process_time()
-    loss.backward()
+    with FlopCounterMode(display=False) as counter:
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            losses = detector.losses(frame(0), frame(1) if pairs else None, [(HEIGHT, WIDTH)], labels())
+            loss = torch.stack(list(losses.values())).sum()
+        forward = time.process_time()
+        loss.backward()
     torch.nn.utils.clip_grad_norm_(detector.parameters(), config.pretrain.pose.clip_norm)
     optimizer.step()
-    end = time.process_time()
-    print("| network | offsets | precision | loss | forward, core s | step, core s | peak GB |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    end, flops = time.process_time(), counter.get_total_flops()
+    print("| network | offsets | precision | TFLOP | forward, core s | step, core s | GFLOP/s | peak GB |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     cells = (
         "DiMoFs" if pairs else "single frame",
         ("computed twice" if arguments.recompute_offsets else "kept") if pairs else "–",
         "bfloat16" if mixed else "float32",
-        f"{loss.item():.2f}", f"{forward - start:.0f}", f"{end - start:.0f}", f"{peak():.1f}",
+        f"{flops / 1e12:.2f}", f"{forward - start:.0f}", f"{end - start:.0f}", f"{flops / (end - start) / 1e9:.0f}",
+        f"{peak():.1f}",
     )  # fmt: skip
     print(f"| {' | '.join(cells)} |")
 

@@ -271,7 +271,7 @@ def main() -> None:
         help="s of a step however small: torchvision's loops over images; assumed",
     )
     add("--batch-floor", type=float, default=0.08, help="the same for a batch at test time; assumed")
-    add("--pair-memory", type=float, default=12, help="GB that a pair adds (benchmarks/full_size_step.py)")
+    add("--pair-memory", type=float, default=4, help="GB that a pair adds (benchmarks/full_size_step.py)")
     add("--fixed-memory", type=float, default=2, help="GB for weights, gradients, momentum, libraries")
     add("--pose-frames", type=float, default=4000, help="labelled validation frames of PoseTrack18, about")
     add("--action-frames", type=float, default=9200, help="test frames of JHMDB split 1, about 34 in each of 268 clips")

@@ -1045,7 +1045,8 @@ def table2(config: ConfigFile, tracking: Table, differences: Table, out: Out) ->
 
     pose_data, _ = _data(config)
     table = tables.table2(pd.read_csv(tracking), pd.read_csv(differences), pose_data)
-    write_csv(table.assign(initial_weights=_initial_weights(config)), out)
+    initial = pd.Series(_initial_weights(config), table.index).where(table["source"] != "paper")
+    write_csv(table.assign(initial_weights=initial), out)
 
 
 @paper_app.command()

@@ -72,6 +72,9 @@ def pose_heads(model: Model) -> CountingHeads:
     heads.keypoint_roi_pool = MultiScaleRoIAlign(list(LEVELS), output_size=14, sampling_ratio=2)
     heads.keypoint_head = KeypointRCNNHeads(channels, model.keypoint_layers)
     heads.keypoint_predictor = KeypointRCNNPredictor(model.keypoint_layers[-1], KEYPOINTS)
+    # The loss compares places of a map, so a constant for the whole map has no gradient but the rounding of sums, of
+    # which Adam would make steps of full length.
+    heads.keypoint_predictor.kps_score_lowres.bias.requires_grad_(False)
     return heads
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from dimofs.cli import DATA, app
-from dimofs.config import ConfigError, Datasets
+from dimofs.cli import DATA, INITIAL_WEIGHTS, app
+from dimofs.config import ConfigError, Datasets, Pretrain
 
 CONFIG = Path(__file__).parents[2] / "config/config.yaml"
 STREET = Path(__file__).parents[2] / "scenarios/street/config/config.yaml"
@@ -20,6 +20,10 @@ def run(*command: object) -> None:
 
 def test_every_source_of_data_has_its_name() -> None:
     assert DATA.keys() == {*get_args(Datasets.model_fields["source"].annotation)}
+
+
+def test_every_choice_of_initial_weights_has_its_words() -> None:
+    assert INITIAL_WEIGHTS.keys() == {*get_args(Pretrain.model_fields["initial_weights"].annotation)}
 
 
 @pytest.mark.parametrize(
@@ -42,9 +46,12 @@ def test_tables_name_the_data_that_they_are_on(tmp_path: Path, config: Path | st
     pd.DataFrame(rows, columns=[*columns[:4], "difference", *columns[5:]]).to_csv(tmp_path / "gains.csv", index=False)
     files = ("--tracking", tmp_path / "tracking.csv", "--differences", tmp_path / "gains.csv")
     run("paper", "table2", "--config", config, *files, "--out", tmp_path / "table2.csv")
-    ours = pd.read_csv(tmp_path / "table2.csv").query("source != 'paper'")
+    table = pd.read_csv(tmp_path / "table2.csv")
+    ours = table.query("source != 'paper'")
     assert len(ours) == 3
     assert ours["source"].str.startswith(named).all()
+    assert set(ours["initial_weights"]) == {"embedded stills"}
+    assert table.query("source == 'paper'")["initial_weights"].isna().all()  # theirs do not start from ours
 
 
 def test_files_of_other_seeds_lie_beside_those_of_the_first(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_the_papers_scenario_shows_its_plan_and_says_what_is_missing(tmp_path: P
     for rule, count in (("unpack", 2), ("fetch_still", 1), ("train_pose", 1), ("train_actions", 5), ("table3", 1)):
         assert re.search(rf"^{rule} +{count}$", plan.stdout, re.M), (rule, plan.stdout)
     assert not re.search(r"^(render|train_still)\b", plan.stdout, re.M)
-    for part in ("data/archives/JHMDB_video.zip", "posetrack18_images.tar.aa", "by hand:", "terms:"):
+    for part in ("data/archives/splits.zip", "posetrack18_images.tar.aa", "by hand:", "terms:"):
         assert part in plan.stdout
     assert "iving48" not in plan.stdout  # which Table 3 does not need
 
@@ -160,7 +160,7 @@ def test_the_papers_scenario_runs_nothing_without_its_archives(tmp_path: Path) -
     run = in_the_papers_scenario(tmp_path, "--cores", "1", "results/table3.csv")
     assert run.returncode != 0
     assert "archives of jhmdb, posetrack18 are missing; nothing was run" in run.stdout
-    assert "data/archives/JHMDB_video.zip: no such file" in run.stdout
+    assert "data/archives/splits.zip: no such file" in run.stdout
     assert not (tmp_path / "logs").exists()
     assert not (tmp_path / "results").exists()
 

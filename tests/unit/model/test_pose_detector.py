@@ -96,7 +96,8 @@ def test_every_trainable_part_gets_a_gradient_from_pairs(model):
         "loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_keypoint",
     }  # fmt: skip
     torch.stack(list(losses.values())).sum().backward()
-    silent = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    trained = [(name, weight) for name, weight in network.named_parameters() if weight.requires_grad]
+    silent = [name for name, weight in trained if weight.grad is None or not weight.grad.any()]
     assert not silent
 
 
@@ -110,7 +111,7 @@ def test_offsets_computed_twice_teach_the_same(model):
         torch.manual_seed(1)
         losses = network.losses(frames(1), frames(2), SIZES, labels())
         torch.stack(list(losses.values())).sum().backward()
-        gradients.append([weight.grad for weight in network.parameters()])
+        gradients.append([weight.grad for weight in network.parameters() if weight.requires_grad])
     assert all(torch.equal(kept, again) for kept, again in zip(*gradients, strict=True))
 
 
@@ -143,8 +144,22 @@ def test_offsets_computed_twice_are_not_kept(model):
 def test_frozen_stages_take_the_stem_with_them(model, stages, frozen):
     network = PoseDetector(model, pairs=False)
     network.backbone.freeze(stages)
-    still = {name.split(".")[2] for name, weight in network.named_parameters() if not weight.requires_grad}
+    body = network.backbone.body.named_parameters()
+    still = {name.partition(".")[0] for name, weight in body if not weight.requires_grad}
     assert still == frozen
+
+
+def test_the_keypoint_loss_does_not_see_the_bias_that_is_kept_from_learning(model):
+    found = []
+    for bias in (0.0, 5.0):
+        torch.manual_seed(0)
+        network = PoseDetector(model, pairs=False).train()
+        frozen = [name for name, weight in network.named_parameters() if not weight.requires_grad]
+        assert frozen == ["roi_heads.keypoint_predictor.kps_score_lowres.bias"]
+        torch.nn.init.constant_(network.roi_heads.keypoint_predictor.kps_score_lowres.bias, bias)
+        torch.manual_seed(1)
+        found.append(network.losses(frames(1), None, SIZES, labels())["loss_keypoint"].item())
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
 def test_offsets_learn_a_translation():

@@ -28,6 +28,9 @@ TRAINING = Training(
 )  # fmt: skip
 
 
+ADAMW = TRAINING.model_copy(update={"optimizer": "adamw", "learning_rate": 5e-4, "schedule": "cosine"})
+
+
 class People:
     """Pairs of noise with people in them: none, one or two an image, some joints without a label."""
 
@@ -95,12 +98,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trainings of one process and of two, whole and stopped, made with one start of two processes."""
     folder = tmp_path_factory.mktemp("processes")
     fit(folder / "one")
+    fit(folder / "one_adamw", ADAMW)
     with pytest.raises(InterruptedError):
         fit(folder / "one_then_two", stop=13)
     program = f"""
 from pathlib import Path
 folder = Path({str(folder)!r})
 t.fit(folder / "two")
+t.fit(folder / "two_adamw", t.ADAMW)
 t.fit(folder / "one_then_two")
 try:
     t.fit(folder / "two_then_one", stop=13)
@@ -113,9 +118,10 @@ except InterruptedError:
     return folder
 
 
-def test_two_processes_learn_what_one_learns(trained: Path) -> None:
-    assert furthest(trained / "one", trained / "two") <= 1e-5
-    assert not (trained / "two/resume.safetensors").exists()
+@pytest.mark.parametrize("optimizer", ["", "_adamw"], ids=["sgd", "adamw"])
+def test_two_processes_learn_what_one_learns(trained: Path, optimizer: str) -> None:
+    assert furthest(trained / f"one{optimizer}", trained / f"two{optimizer}") <= 1e-5
+    assert not (trained / f"two{optimizer}/resume.safetensors").exists()
 
 
 def test_the_test_above_would_see_a_difference(trained: Path, tmp_path: Path) -> None:
