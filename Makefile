@@ -16,7 +16,7 @@ FIND_PYTHON := for name in $(PYTHONS); do \
 	"$$name" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null \
 	&& exec echo "$$name"; done; echo "dimofs needs Python 3.11 or 3.12 with venv; found none of: $(PYTHONS)" >&2; exit 1
 
-.PHONY: help all repro adopt restore smoke street test check format
+.PHONY: help all repro adopt restore smoke street overlay test check format
 .SUFFIXES:
 
 help: ## show this list
@@ -55,8 +55,10 @@ restore: $(READY) ## after git clone or git checkout: fetch what dvc.lock names 
 smoke: $(READY) ## the whole DAG at toy size, some minutes
 	snakemake --cores 8 --directory scenarios/smoke all
 
-street: $(READY) ## real people: scenarios/street on footage that you put there, and a video of it
+street: $(READY) ## real people: scenarios/street on footage that you put there
 	snakemake --cores 8 --directory scenarios/street all
+
+overlay: street ## that footage with skeletons, tracks and motion: scenarios/street/results/overlay/overlay.mp4
 	cd scenarios/street && dimofs video data/street/vtest.avi --checkpoint results/pretrain/dimofs.safetensors --out results/overlay
 
 test: check ## every check and test

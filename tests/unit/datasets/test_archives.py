@@ -106,6 +106,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     posetrack = PoseTrackSize(train_videos=1, val_videos=1, frames=2, labelled_frames=1, val_label_step=1)
     jhmdb = JhmdbSize(clips_per_class=3, min_frames=2, max_frames=2)
     sizes = Datasets(
+        footage=None,
         source="rendered",
         accept_terms=(),
         accept_partial=False,

@@ -22,6 +22,7 @@ from dimofs.datasets.synthetic.sidecar import covers, load_sidecar, person_masks
 def sizes(**changes: int) -> Datasets:
     values = {"train_clips_per_class": 2, "test_clips_per_class": 1, "train_videos": 5, "test_videos": 3} | changes
     return Datasets(
+        footage=None,
         source="rendered",
         accept_terms=(),
         accept_partial=False,

@@ -28,6 +28,7 @@ from dimofs.datasets.synthetic.posetrack_files import posetrack_plan, stills_pla
 from dimofs.datasets.synthetic.sidecar import load_sidecar, person_masks
 
 SIZES = Datasets(
+    footage=None,
     source="rendered",
     accept_terms=(),
     accept_partial=False,
