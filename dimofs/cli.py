@@ -85,7 +85,6 @@ CAPTURED = "embedded data, recorded motions"
 #: What the network of Ours-final takes from `actions`: it is the same network.
 CLUSTER_NETWORK = ("mlp_features", "scale_offsets_by_stride", "proposals_test", "nms_threshold")
 
-
 #: What the networks behind the tables start from, said in each of them.
 INITIAL_WEIGHTS = {
     "stills": "embedded stills",
@@ -1268,7 +1267,10 @@ def _data(config: Path) -> tuple[str, str]:
 
 def _initial_weights(config: Path) -> str:
     """Say what the networks behind a table start from, for the paper's start from COCO keypoints (A12)."""
-    return INITIAL_WEIGHTS[load_config(config).pretrain.initial_weights]
+    settings = load_config(config)
+    if settings.datasets.source == "footage" and settings.pretrain.initial_weights == "stills":
+        return "the footage's training frames, one by one"
+    return INITIAL_WEIGHTS[settings.pretrain.initial_weights]
 
 
 def _detections(

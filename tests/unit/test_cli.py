@@ -27,14 +27,14 @@ def test_every_choice_of_initial_weights_has_its_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "named"),
+    ("config", "named", "weights"),
     [
-        (CONFIG, "embedded data"),
-        ("archives", "PoseTrack18 val"),
-        (STREET, "footage with pseudo-labels (a teacher's poses)"),
+        (CONFIG, "embedded data", "embedded stills"),
+        ("archives", "PoseTrack18 val", "embedded stills"),
+        (STREET, "footage with pseudo-labels (a teacher's poses)", "the footage's training frames, one by one"),
     ],
 )
-def test_tables_name_the_data_that_they_are_on(tmp_path: Path, config: Path | str, named: str) -> None:
+def test_tables_name_the_data_that_they_are_on(tmp_path: Path, config: Path | str, named: str, weights: str) -> None:
     if isinstance(config, str):
         text = CONFIG.read_text(encoding="utf-8").replace("source: rendered", f"source: {config}")
         config = tmp_path / "config.yaml"
@@ -50,7 +50,7 @@ def test_tables_name_the_data_that_they_are_on(tmp_path: Path, config: Path | st
     ours = table.query("source != 'paper'")
     assert len(ours) == 3
     assert ours["source"].str.startswith(named).all()
-    assert set(ours["initial_weights"]) == {"embedded stills"}
+    assert set(ours["initial_weights"]) == {weights}
     assert table.query("source == 'paper'")["initial_weights"].isna().all()  # theirs do not start from ours
 
 
