@@ -126,6 +126,14 @@ class TestFiles:
         assert not (tmp_path / "dense/000999.npz").exists()  # of an earlier, longer run
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """What a shell starts in the background ignores Ctrl-C, and so would these tests there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class TestInterruption:
     @pytest.fixture
     def interrupted(self, tmp_path, clip, checkpoint, monkeypatch):
