@@ -7,7 +7,7 @@ costs what its two parts cost together. Seconds differ from run to run; nothing 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ class Cost:
 
     parameters: int
     gflops_per_video: float  #: mean; a multiplication with an addition counts as two
-    seconds_per_video: float  #: median, on one CPU thread
+    seconds_per_video: float  #: median processor seconds of one thread: what else the machine does is not in them
 
 
 def count_weights(*networks: nn.Module) -> int:
@@ -52,7 +52,7 @@ def measure_cost(parameters: int, recognise: Callable[[Dive], object], dives: Se
                 recognise(dive)
             operations.append(counter.get_total_flops() / 1e9)
         for dive in chosen:
-            start = perf_counter()
+            start = process_time()
             recognise(dive)
-            seconds.append(perf_counter() - start)
+            seconds.append(process_time() - start)
     return Cost(parameters, fmean(operations), median(seconds))
