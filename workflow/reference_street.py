@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from dimofs.config import Footage, load_config
+from dimofs.io import write_csv
 from dimofs.paper.report import job_times, machine
 from workflow.reference import markdown, minutes
 
@@ -37,6 +38,8 @@ def main() -> None:
     facts = ", ".join(f"{name.lower()} {value}" for name, value in machine().items())
     poses, changes = pd.read_csv(OUT / "average_precision.csv"), pd.read_csv(OUT / "differences.csv")
     motion = pd.read_csv(OUT / "motion.csv")
+    for name, table in (("average_precision", poses), ("differences", changes)):  # which say nothing of their data
+        write_csv(table.assign(dataset=motion["dataset"][0]), OUT / f"{name}.csv")
     renamed = times.rename(columns={"wall": "wall s", "processor": "processor s", "memory": "peak MB"})
     at_ends = poses["delta"].isin([0, poses["delta"].min(), poses["delta"].max()])
     ends = changes["minuend_delta"].isin([0, poses["delta"].min(), poses["delta"].max()])

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimofs.datasets.json_files import read_json
-from dimofs.datasets.posetrack import annotated_people, enlarged_extent, numbers, read_labels, records, value_of
+from dimofs.datasets.posetrack import annotated_people, box_of, enlarged_extent, numbers, read_labels, records, value_of
 from dimofs.datasets.records import Array, DatasetError, Person
 
 #: COCO's joints, in file order.
@@ -72,9 +72,10 @@ def head_box(joints: Array, labelled: NDArray[np.bool_], box: Array) -> Array:
     return np.concatenate([middle - half, middle + half]).astype(np.float32)
 
 
-def read_poses(path: Path, score: float) -> list[tuple[Person, ...]]:
+def read_poses(path: Path, score: float) -> list[tuple[Person, ...] | None]:
     """Read the people of every image of a JSON file, in the order of the file: COCO keypoints, or PoseTrack18.
 
+    None stands for an image that PoseTrack18's file calls unlabelled; COCO's know no such thing.
     The file is an object with images, annotations and categories; the joints that its first category names tell which
     of the two it is. COCO: `bbox` and `track_id` may be missing, people whose `score` is given and below `score` are
     left out, and people without a labelled joint as well. People of PoseTrack18 files stay as they are, with their
@@ -86,12 +87,14 @@ def read_poses(path: Path, score: float) -> list[tuple[Person, ...]]:
     categories = records(labels, "categories", path)
     if categories and categories[0].get("keypoints") == list(COCO_JOINTS):
         found = _coco_people(labels, path, score)
-    else:
-        labels = read_labels(path)
-        found = {
-            position: tuple(map(_with_head, people)) for position, people in annotated_people(labels, path).items()
-        }
-    return [found.get(position, ()) for position in range(len(labels["images"]))]
+        return [found.get(position, ()) for position in range(len(labels["images"]))]
+    labels = read_labels(path)
+    people = annotated_people(labels, path)
+    poses: list[tuple[Person, ...] | None] = []
+    for position, image in enumerate(labels["images"]):
+        labelled = value_of(image, "is_labeled", bool, f"{path}: images[{position}]") or position in people
+        poses.append(tuple(map(_with_head, people.get(position, ()))) if labelled else None)
+    return poses
 
 
 def _coco_people(labels: dict[str, Any], path: Path, score: float) -> dict[int, tuple[Person, ...]]:
@@ -111,12 +114,8 @@ def _coco_people(labels: dict[str, Any], path: Path, score: float) -> dict[int, 
         if "score" in annotation and numbers([annotation["score"]], 1, f"{where}.score")[0] < score:
             continue
         keypoints = numbers(value_of(annotation, "keypoints", list, where), 51, f"{where}.keypoints").reshape(17, 3)
-        box = None
-        if "bbox" in annotation:
-            x, y, width, height = numbers(annotation["bbox"], 4, f"{where}.bbox")
-            box = np.array([x, y, x + width, y + height], np.float32)
         track = value_of(annotation, "track_id", int, where) if "track_id" in annotation else UNTRACKED
-        person = as_posetrack(keypoints, box, track)
+        person = as_posetrack(keypoints, box_of(annotation, "bbox", where), track)
         if person is not None:
             people[positions[image]].append(person)
     return {position: tuple(found) for position, found in people.items()}

@@ -196,14 +196,15 @@ def _people(annotations: list[tuple[str, dict[str, Any]]]) -> tuple[Person, ...]
             )
         labelled = (keypoints != 0).any(axis=1)
 
-        box = _box(annotation, "bbox", where)
+        box = box_of(annotation, "bbox", where)
         if box is None:
             box = enlarged_extent(joints[labelled])
-        people.append(Person(track_id, box, _box(annotation, "bbox_head", where), joints, labelled))
+        people.append(Person(track_id, box, box_of(annotation, "bbox_head", where), joints, labelled))
     return tuple(people)
 
 
-def _box(annotation: dict[str, Any], name: str, where: str) -> Array | None:
+def box_of(annotation: dict[str, Any], name: str, where: str) -> Array | None:
+    """Read a box (x, y, width, height) as (4,) x1 y1 x2 y2, None where there is none. Raises DatasetError."""
     if name not in annotation:
         return None
     x, y, width, height = numbers(annotation[name], 4, f"{where}.{name}")

@@ -18,8 +18,8 @@ from dimofs.datasets.records import DatasetError, Image, Person
 from dimofs.tracking.link import Tracker
 from dimofs.video.read import Picture, open_footage
 
-#: From a picture to the people that a teacher sees in it.
-Teacher = Callable[[Picture], tuple[Person, ...]]
+#: From a picture to the people that a teacher sees in it, None where it did not look.
+Teacher = Callable[[Picture], tuple[Person, ...] | None]
 
 #: How people without tracks are linked: by their boxes, for joints may be missing; over gaps of eight frames.
 LINKER = Linker(cost="iou", memory=8, max_cost=0.7)
@@ -56,8 +56,8 @@ def label(source: str | Path, out: Path, poses: Path | None, score: float) -> La
         return write_labelled(source, out, lambda picture: people_in(picture.image), network.NAME)
     given = read_poses(poses, score)
 
-    def look_up(picture: Picture) -> tuple[Person, ...]:
-        return given[picture.position] if picture.position < len(given) else ()
+    def look_up(picture: Picture) -> tuple[Person, ...] | None:
+        return given[picture.position] if picture.position < len(given) else None
 
     return write_labelled(source, out, look_up, poses.name, len(given))
 
@@ -72,7 +72,7 @@ def write_labelled(source: str | Path, out: Path, teacher: Teacher, name: str, e
     with replacing_folder(out, MARKER, about) as folder, closing(footage.pictures()) as pictures:
         sequence = Path(source).stem
         (folder / image_name(SPLIT, sequence, 0)).parent.mkdir(parents=True)
-        found: list[tuple[Person, ...]] = []
+        found: list[tuple[Person, ...] | None] = []
         for picture in tqdm(pictures, f"label {sequence}", footage.expected(), unit="frame", dynamic_ncols=True):
             _write_picture(picture.image, folder / image_name(SPLIT, sequence, picture.position))
             found.append(teacher(picture))
@@ -84,17 +84,20 @@ def write_labelled(source: str | Path, out: Path, teacher: Teacher, name: str, e
         frames = with_tracks(found)
         write_sequence(folder, SPLIT, sequence, frames, info)
     write_manifest(out, out.with_name(f"{out.name}.csv"))
-    tracks = {person.track_id for people in frames for person in people}
-    return Labelled(len(frames), sum(map(len, frames)), len(tracks))
+    tracks = [person.track_id for people in frames for person in people or ()]
+    return Labelled(len(frames), len(tracks), len(set(tracks)))
 
 
-def with_tracks(frames: Sequence[tuple[Person, ...]]) -> list[tuple[Person, ...]]:
+def with_tracks(frames: Sequence[tuple[Person, ...] | None]) -> list[tuple[Person, ...] | None]:
     """Give people their tracks, frame after frame, unless all of them have one already."""
-    if all(person.track_id != UNTRACKED for people in frames for person in people):
+    if all(person.track_id != UNTRACKED for people in frames for person in people or ()):
         return list(frames)
     tracker = Tracker(LINKER)
-    tracked = []
+    tracked: list[tuple[Person, ...] | None] = []
     for position, people in enumerate(frames):
+        if people is None:
+            tracked.append(None)
+            continue
         boxes = np.array([person.box for person in people], np.float64).reshape(-1, 4)
         joints = np.array([person.joints for person in people], np.float64).reshape(-1, 17, 2)
         tracks = tracker.assign(position, boxes, joints).tolist()

@@ -31,7 +31,7 @@ def annotation(image: int, keypoints: np.ndarray, **extra: Any) -> dict[str, Any
 
 def write(path: Path, annotations: list[dict[str, Any]], joints: tuple[str, ...] = COCO_JOINTS, **changes: Any) -> Path:
     labels = {
-        "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 9, "file_name": "b.jpg"}],
+        "images": [{"id": 7, "is_labeled": True}, {"id": 9, "is_labeled": True}],
         "annotations": annotations,
         "categories": [{"id": 1, "name": "person", "keypoints": list(joints)}],
         **changes,
@@ -102,6 +102,7 @@ def test_coco_files_are_read(tmp_path: Path) -> None:
     ]
     first, second = read_poses(write(tmp_path / "poses.json", people), 0.5)
     assert first == ()
+    assert second is not None
     assert [person.track_id for person in second] == [3]
     assert second[0].box.tolist() == [1, 2, 4, 6]
 
@@ -111,6 +112,7 @@ def test_scores_in_the_place_of_flags_are_thresholds(tmp_path: Path) -> None:
     keypoints[:, 2] = 0.9
     keypoints[COCO_JOINTS.index("left_wrist"), 2] = 0.1
     (people, _) = read_poses(write(tmp_path / "poses.json", [annotation(7, keypoints)]), 0.5)
+    assert people is not None
     assert [name for name, seen in zip(POSETRACK_JOINTS, people[0].labelled, strict=True) if not seen] == [
         "left_ear", "right_ear", "left_wrist",
     ]  # fmt: skip
@@ -125,6 +127,7 @@ def test_posetrack_files_stay_as_they_are_but_get_heads(tmp_path: Path) -> None:
     path = write(tmp_path / "poses.json", [one, other], categories=[CATEGORY])
     (people, nobody) = read_poses(path, 0.5)
     assert nobody == ()
+    assert people is not None
     assert [person.track_id for person in people] == [8, 9]
     assert people[0].head_box is not None
     assert people[0].head_box.tolist() == [5, 6, 12, 14]
@@ -139,6 +142,7 @@ def test_posetrack_files_stay_as_they_are_but_get_heads(tmp_path: Path) -> None:
     ({"annotations": [annotation(8, standing())]}, "image_id 8"),
     ({"annotations": [annotation(7, standing()[:16])]}, r"annotations\[0\].keypoints"),
     ({"annotations": [annotation(7, standing(), bbox=[1, 2])]}, r"annotations\[0\].bbox"),
+    ({"annotations": [annotation(7, standing(), bbox=[1, 2, -3, 4])]}, "negative size"),
     ({"annotations": [annotation(7, standing(), track_id=1.5)]}, "track_id"),
     ({"annotations": [annotation(7, standing(), score="high")]}, "score"),
     ({"annotations": {"a": 1}}, "annotations"),
@@ -147,6 +151,12 @@ def test_damage_is_named(tmp_path: Path, changes: dict[str, Any], says: str) -> 
     path = write(tmp_path / "poses.json", changes.pop("annotations", []), **changes)
     with pytest.raises(DatasetError, match=rf"poses\.json.*{says}"):
         read_poses(path, 0.5)
+
+
+def test_frames_that_nobody_looked_at_are_not_empty(tmp_path: Path) -> None:
+    images = [{"id": 7, "is_labeled": False}, {"id": 9, "is_labeled": True}]
+    path = write(tmp_path / "poses.json", [], categories=[CATEGORY], images=images)
+    assert read_poses(path, 0.5) == [None, ()]
 
 
 @pytest.mark.parametrize("content", ["", "[1", "[]", "{}", "null"])
@@ -162,5 +172,5 @@ def test_real_pseudo_labels_are_read(samples: Path) -> None:
     if not path.is_file():
         pytest.skip(f"needs the pseudo-labels of a street: {path}")
     frames = read_poses(path, 0.5)
-    assert (len(frames), sum(map(len, frames))) == (795, 4287)
-    assert len({person.track_id for people in frames for person in people}) == 41
+    tracks = [person.track_id for people in frames for person in people or ()]
+    assert (len(frames), len(tracks), len(set(tracks))) == (795, 4287, 41)

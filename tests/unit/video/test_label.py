@@ -64,7 +64,14 @@ def test_people_are_linked_over_short_gaps() -> None:
         return tuple(Person(-1, box, None, np.zeros((17, 2), np.float32), np.ones(17, bool)) for box in boxes)
 
     frames = with_tracks([people(0, 100), people(102, 3), (), people(6, 300), *[()] * 9, people(8)])
-    assert [[person.track_id for person in found] for found in frames] == [[0, 1], [1, 0], [], [0, 2], *[[]] * 9, [3]]
+    assert [[person.track_id for person in found or ()] for found in frames] == [
+        [0, 1],
+        [1, 0],
+        [],
+        [0, 2],
+        *[[]] * 9,
+        [3],
+    ]
 
 
 def test_another_number_of_frames_is_refused(clip: Path, frames: list[np.ndarray], tmp_path: Path) -> None:
