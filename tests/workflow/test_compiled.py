@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -52,10 +53,15 @@ def test_every_key_must_be_written_and_is_explained() -> None:
         assert model["description"], name
 
 
+def extras(project: dict[str, Any]) -> list[str]:
+    """What the environments install beside the dependencies: all extras but that of a cluster's login node."""
+    return [entry for name, extra in project["optional-dependencies"].items() if name != "cluster" for entry in extra]
+
+
 def test_conda_environment_has_the_bounds_of_pyproject() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    wanted += [entry for extra in project["project"]["optional-dependencies"].values() for entry in extra]
+    wanted += extras(project["project"])
     bounds = {CONDA_NAMES.get(entry.name, entry.name): entry.specifier for entry in map(Requirement, wanted)}
     bounds["python"] = Requirement(f"python{project['project']['requires-python']}").specifier
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -71,7 +77,7 @@ def test_lock_pins_every_requirement_with_hashes_and_names_no_host() -> None:
     entries = [entry for entry in re.split(r"\n(?=\S)", text) if not entry.startswith("#")]
     assert all(re.match(r"[\w.\-\[\]]+==\S+", entry) and "--hash=sha256:" in entry for entry in entries)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(e for extra in project["optional-dependencies"].values() for e in extra)]
+    wanted = [*project["dependencies"], *extras(project)]
     pinned = {
         match["name"]: match["version"] for match in re.finditer(r"^(?P<name>[\w.\-]+)==(?P<version>\S+)", text, re.M)
     }

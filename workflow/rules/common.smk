@@ -17,6 +17,7 @@ sys.path.insert(0, workflow.basedir)
 
 from dimofs.actions.ablations import find_training, read_columns
 from dimofs.config import ConfigError, DeltaRange, Pairs, Section, check_config, check_initial_weights
+from dimofs.datasets.archives import missing_archives, read_archives
 from dimofs.recognition.rows import read_rows
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -26,6 +27,7 @@ from workflow.origin import distrust
 CONFIG = "config/config.yaml"
 ABLATIONS = "config/ablations.tsv"
 RECOGNITION = "config/recognition.tsv"
+ARCHIVES = os.path.relpath(Path(workflow.basedir, "config/datasets.tsv"))
 
 # Jobs run the package of this checkout, which is the one whose code is recorded.
 search_path = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
@@ -162,3 +164,20 @@ def distrust_outputs(workflow) -> None:
             f"{len(unknown)} outputs were not made here, or have changed since ({unknown[0]}, ...). Nothing tells what "
             "made them, so they will be made again. `make restore` keeps those that DVC can vouch for."
         )
+
+
+# Official data sets in the plan whose archives are not all there.
+LACKING = []
+
+
+def announce_missing(dataset: str) -> list[str]:
+    """Say which archives of a planned data set are missing and how to get them; no run starts then."""
+    labels = CHECKED.pairs.diving48_labels.lower()
+    official = f"diving48_{labels}" if dataset == "diving48" else dataset
+    if workflow.is_main_process and official not in LACKING and not Path("data/datasets", dataset).exists():
+        accepted = official in CHECKED.datasets.accept_terms
+        missing = missing_archives(official, read_archives(Path(ARCHIVES)), Path("data/archives"), accepted)
+        if missing:
+            LACKING.append(official)
+            logger.warning(missing)
+    return []

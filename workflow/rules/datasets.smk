@@ -49,23 +49,6 @@ rule render:
 
 
 if UNPACKED:
-    from dimofs.datasets.archives import missing_archives, read_archives
-
-    ARCHIVES = os.path.relpath(Path(workflow.basedir, "config/datasets.tsv"))
-
-    LACKING = []
-
-    def announce_missing(wildcards) -> list[str]:
-        """Say which archives of a planned data set are missing and how to get them; no run starts then."""
-        labels = CHECKED.pairs.diving48_labels.lower()
-        official = f"diving48_{labels}" if wildcards.name == "diving48" else wildcards.name
-        if workflow.is_main_process and official not in LACKING and not Path("data/datasets", wildcards.name).exists():
-            accepted = official in CHECKED.datasets.accept_terms
-            missing = missing_archives(official, read_archives(Path(ARCHIVES)), Path("data/archives"), accepted)
-            if missing:
-                LACKING.append(official)
-                logger.warning(missing)
-        return []
 
     onstart:
         if LACKING:
@@ -74,7 +57,7 @@ if UNPACKED:
     rule unpack:
         """Unpack official archives, downloaded where their terms are accepted, and count what is in them (§6)."""
         input:
-            announce_missing,
+            lambda wildcards: announce_missing(wildcards.name),
             config=ancient(CONFIG),
             sheet=ARCHIVES,
         output:
@@ -108,8 +91,8 @@ if FOOTAGE:
     rule label:
         """Put footage and a teacher's poses, its pseudo-labels, into PoseTrack18's layout (§6)."""
         input:
-            video=str(FOOTAGE.video),
-            poses=str(FOOTAGE.poses),
+            footage=str(FOOTAGE.video),
+            pseudo_labels=str(FOOTAGE.poses),
         output:
             manifest="data/datasets/footage.csv",
             folder=directory("data/datasets/footage"),
@@ -123,9 +106,12 @@ if FOOTAGE:
         params:
             **code("label_footage"),
         message:
-            "labelling {input.video} with {input.poses}"
+            "labelling {input.footage} with {input.pseudo_labels}"
         shell:
-            "dimofs label {input.video:q}" " --poses {input.poses:q}" " --out {output.folder:q}" " > {log:q} 2>&1"
+            "dimofs label {input.footage:q}"
+            " --poses {input.pseudo_labels:q}"
+            " --out {output.folder:q}"
+            " > {log:q} 2>&1"
 
     rule cut:
         """Cut labelled footage into clips that train and validate, in the place of PoseTrack18 and the stills (§6)."""
