@@ -246,16 +246,21 @@ def adapt(
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Train DiMoFs on pairs of your own labelled footage: the network and budget of pretrain.pose, no validation."""
+    """Train DiMoFs on pairs of your own labelled footage: the network and budget of pretrain.pose, no validation.
+
+    The losses come to a table beside `out`, <its name>-curve.csv.
+    """
     from dimofs.pairs.index import pair_index
     from dimofs.pose.pretrain import pretrain as run_pretrain
 
     settings = load_config(config)
     network = "single_frame" if single_frame else "dimofs"
-    decisive: dict[str, object] = {key: getattr(settings.pretrain, key) for key in ("pose", "augmentation")}
+    keys = ("pose", "augmentation", "frozen_stages", "recompute_offsets")
+    deltas = settings.pairs.posetrack18_train.values()
+    decisive: dict[str, object] = {"deltas": deltas, **{key: getattr(settings.pretrain, key) for key in keys}}
     videos = _read("posetrack18", settings, labelled)
-    pairs = pair_index(videos, {"train": settings.pairs.posetrack18_train.values()})
-    files = out, out.with_suffix(".csv"), out.with_suffix(".resume")
+    pairs = pair_index(videos, {"train": deltas})
+    files = out, out.with_name(f"{out.stem}-curve.csv"), out.with_suffix(".resume")
     run_pretrain(
         settings,
         network,

@@ -395,6 +395,12 @@ class Rivals(Section):
     pretraining: Training = Field(description="on the corpus of actions: C3D, and the pre-trained R(2+1)D")
     augmentation: Augmentation
 
+    @model_validator(mode="after")
+    def _sees_whole_squares(self) -> "Rivals":
+        if self.augmentation.window is not None or self.augmentation.short_sides:
+            raise ValueError("augmentation must have window: null and short_sides: [], the frames are of frame_size")
+        return self
+
 
 class Recognition(Section):
     """Chapter `recognition` (§5.2, §6.3): classes of dives, by our descriptors and by the rivals of Table 4."""
@@ -438,6 +444,14 @@ class Config(Section):
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed must not occur twice: two trainings with one seed are the same")
         return seeds
+
+    @model_validator(mode="after")
+    def _rivals_start_from_a_backbone_of_their_size(self) -> "Config":
+        if self.recognition.rivals.networks == "small" and self.model.backbone != "small":
+            raise ValueError(
+                "recognition.rivals.networks must be full, for small ones start from a small model.backbone"
+            )
+        return self
 
     def runs(self) -> list[str]:
         """What the names of files of each seed's trainings end in: nothing for the first seed, else `-seed<N>`."""

@@ -103,7 +103,8 @@ def _write_clip(
     (root / "images" / split / name).mkdir(parents=True)
     for frame, position in enumerate(shown):
         shutil.copyfile(video.frames[position].path, root / image_name(split, name, frame))
-    people = [video.frames[position].people if clip.first <= position <= clip.last else None for position in shown]
+    inside = ((clip.first <= position <= clip.last, video.frames[position]) for position in shown)
+    people = [frame.people if wanted and frame.labelled else None for wanted, frame in inside]
     write_sequence(root, split, name, people, info)
 
 

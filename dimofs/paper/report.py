@@ -52,7 +52,11 @@ _MOTIONS = {
     "channels": "offsets",
 }
 _MOTION_DELTAS = (1, 5, 10)
-_DIVES = {"rendered": "embedded data, Diving48 layout", "archives": "Diving48"}
+_DIVES = {
+    "rendered": "embedded data, Diving48 layout",
+    "archives": "Diving48",
+    "footage": "embedded data, Diving48 layout",
+}
 _FIGURES = {
     "figure3": "Figure 3. What the offsets show of motion, beside optical flow and the exact motion of people.",
     "figure6": "Figure 6. Poses of Frame A found in the features of Frame B, δ frames away.",

@@ -26,7 +26,7 @@ MEANINGS = {
 }
 
 #: What stands below the rows of Table 4.
-CONTROLS = {
+CONTROL_NAMES = {
     "scene_only": "Scene alone, the diver hidden",
     "majority": "Always the largest class",
     "chance": "Chance",
@@ -184,7 +184,7 @@ def table4(rows: Sequence[Row], accuracy: pd.DataFrame, costs: pd.DataFrame) -> 
     ]
     lines += [
         (model, None, None, None, *judged.loc[name, found], None, None, None)
-        for name, model in CONTROLS.items()
+        for name, model in CONTROL_NAMES.items()
         if name in judged.index
     ]
     names = ["model", "dims", "pretraining", "paper_accuracy", *found, *_COSTS]

@@ -25,7 +25,6 @@ from dimofs.training.checkpoint import start_from
 from dimofs.training.loop import Run, as_input, device, train
 
 #: What the network predicts: the clusters of poses and DiMoFs.
-KIND = "pose_dimofs"
 
 _PAIR = ["video", "frame", "delta"]
 

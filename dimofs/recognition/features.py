@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from dimofs.config import Features, Model
 from dimofs.datasets.diving48 import Dive, read_frames
-from dimofs.datasets.records import LABELLED_SLOTS
+from dimofs.datasets.records import LABELLED_SLOTS, Image
 from dimofs.io import write_parquet
 from dimofs.model.fields import joint_features, motion_fields
 from dimofs.model.pose_detector import PoseDetector
@@ -32,7 +32,6 @@ from dimofs.training.checkpoint import load_checkpoint, save_checkpoint
 from dimofs.training.loop import as_input, device, source_digest
 
 Array = NDArray[np.float32]
-Image = NDArray[np.uint8]
 Pair = tuple[int, int]
 #: From Frames A and B, (H, W, 3) uint8 RGB, to (H, W, 2) dx dy.
 Flow = Callable[[Image, Image], Array]

@@ -58,12 +58,16 @@ def cost_ours(
             config.seed,
         )
 
-        def init(dive: Dive, table: pd.DataFrame = table, flow: Flow = flow, fitted: Pipeline = fitted) -> None:
+        def init(
+            dive: Dive, kind: str = kind, table: pd.DataFrame = table, flow: Flow = flow, fitted: Pipeline = fitted
+        ) -> None:
             for _, people in observe(detector, dive, list(wanted[dive.name]), config.model, config.features, flow):
-                projection.apply(people.dimofs)
+                if kind == "pose_dimofs":
+                    projection.apply(people.dimofs)
             label_scores(fitted, cluster_histograms(table, [dive], config.clusters.clusters))
 
-        parameters = count_weights(detector) + projection.components.size + count_parameters(fitted)
+        reduced = projection.components.size if kind == "pose_dimofs" else 0
+        parameters = count_weights(detector) + reduced + count_parameters(fitted)
         costs[f"init_{kind}"] = measure_cost(parameters, init, timed)
     fitted = fit_classifier(summed_activations(activations, train), labels, config.recognition.classifier, config.seed)
 

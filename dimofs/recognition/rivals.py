@@ -17,7 +17,7 @@ from torchvision.models import ResNet50_Weights
 from torchvision.models.video import R2Plus1D_18_Weights, R3D_18_Weights
 from tqdm import tqdm
 
-from dimofs.config import Config, ConfigError, Rivals, Training
+from dimofs.config import Config, Rivals, Training
 from dimofs.datasets.corpus import Action
 from dimofs.datasets.diving48 import Dive
 from dimofs.model.video_networks import (
@@ -32,7 +32,7 @@ from dimofs.pairs.loading import Batch
 from dimofs.recognition.clips import ClipLoader, HeldVideo, Sampling, as_flow, clip, hold, hold_all
 from dimofs.recognition.cost import COLUMNS, count_weights, measure_cost
 from dimofs.recognition.predictions import LABELS
-from dimofs.training.checkpoint import load_checkpoint, start_from
+from dimofs.training.checkpoint import fill, load_checkpoint, start_from
 from dimofs.training.loop import Run, as_input, device, train
 
 Array = NDArray[np.float32]
@@ -83,14 +83,9 @@ FULL_WEIGHTS = {
 
 
 def build_rival(rival: Rival, config: Config, classes: int) -> nn.Module:
-    """Build a network with random weights that maps clips (N, T, C, S, S) in [0, 1] to logits (N, classes).
-
-    Raises ConfigError for a small network of frames where the still-image weights are those of a large backbone.
-    """
+    """Build a network with random weights that maps clips (N, T, C, S, S) in [0, 1] to logits (N, classes)."""
     rivals = config.recognition.rivals
     full = rivals.networks == "full"
-    if rival.initial == "still" and not full and config.model.backbone != "small":
-        raise ConfigError("recognition.rivals.networks: must be full, for small ones start from a small model.backbone")
     model = None if full else config.model
     if rival.network == "trn":
         return RelationNetwork(model, classes, rivals.dropout, rivals.segments)
@@ -114,8 +109,8 @@ def start_weights(network: nn.Module, rival: Rival, rivals: Rivals, checkpoint: 
     if rivals.networks == "full" and rival.initial is not None:
         backbone = network.backbone.body if isinstance(network, SegmentNetwork | RelationNetwork) else network.backbone
         assert isinstance(backbone, nn.Module)
-        loaded = FULL_WEIGHTS[rival.network].get_state_dict(progress=False, check_hash=True)
-        backbone.load_state_dict({name: loaded[name] for name in backbone.state_dict()})
+        weights = FULL_WEIGHTS[rival.network]
+        fill(backbone, weights.get_state_dict(progress=False, check_hash=True), weights.url, parts=("",))
     elif checkpoint is not None:
         start_from(network, checkpoint, parts=("backbone.",))
     if rival.flow:

@@ -14,12 +14,11 @@ from tqdm import tqdm
 
 from dimofs.config import Model
 from dimofs.datasets.diving48 import Dive, read_frames
+from dimofs.datasets.records import Image
 from dimofs.datasets.synthetic.sidecar import covers, load_sidecar
 from dimofs.model.backbone import Backbone
 from dimofs.pairs.loading import network_frames
 from dimofs.training.loop import as_input, device
-
-Image = NDArray[np.uint8]
 
 
 def hide(frame: Image, hidden: NDArray[np.bool_]) -> Image:

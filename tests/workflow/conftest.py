@@ -21,14 +21,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fix", action="store_true", help="write the compiled files anew instead of comparing them")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of this folder in one process, so that they share the expensive runs."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if item.path.is_relative_to(Path(__file__).parent):
-                item.add_marker(pytest.mark.xdist_group("workflow"))
-
-
 @dataclass(frozen=True)
 class Clone:
     """A git repository of its own with this working tree in it; runs happen in its smoke scenario."""

@@ -10,6 +10,8 @@ import yte
 ROOT = Path(__file__).resolve().parents[2]
 RULE = re.compile(r"^(?:    )?rule (\w+):\n(.*?)(?=^(?:    )?rule |\Z)", re.M | re.S)
 
+INHERITED = re.compile(r"^use rule (\w+) as (\w+) with:", re.M)
+
 #: Rules that compute by threads of the configuration, yet run no network.
 WITHOUT_NETWORK = {"evaluate_poses", "fit_clusters"}
 
@@ -23,10 +25,14 @@ def profile(gres: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[st
     return yte.process_yaml((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"), require_use_yte=True)
 
 
+def sources() -> list[str]:
+    """The text of every file of rules."""
+    return [path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow/rules").glob("*.smk"))]
+
+
 def rules() -> dict[str, str]:
     """The text of every rule."""
-    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow/rules").glob("*.smk"))]
-    return {name: text for source in sources for name, text in RULE.findall(source)}
+    return {name: text for source in sources() for name, text in RULE.findall(source)}
 
 
 def test_networks_ask_for_a_gpu_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,8 +48,11 @@ def test_without_gpus_the_rules_own_memory_counts(tmp_path: Path, monkeypatch: p
 def test_every_rule_with_a_network_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = set(profile("(null)", tmp_path, monkeypatch)["set-resources"])
     networks = {name for name, text in rules().items() if re.search(r"^\s+threads: CHECKED\.", text, re.M)}
-    assert named == networks - WITHOUT_NETWORK
     assert networks >= WITHOUT_NETWORK
+    networks -= WITHOUT_NETWORK
+    assert named == networks | {
+        name for text in sources() for rule, name in INHERITED.findall(text) if rule in networks
+    }
 
 
 def test_jobs_that_can_go_on_have_the_longest_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,7 +126,7 @@ rule table3:
     resources:
         mem_mb=1000,
     params:
-        **settings("pretrain.initial_weights"),
+        **settings("datasets.source", "pretrain.initial_weights"),
         **code("table3"),
     message:
         "writing Table 3"

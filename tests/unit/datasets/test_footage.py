@@ -95,6 +95,15 @@ def test_stills_are_the_labelled_training_frames_alone(labelled: Path, tmp_path:
     assert all(frame.labelled for video in videos for frame in video.frames)
 
 
+def test_a_frame_that_the_teacher_left_out_stays_unlabelled(labelled: Path, tmp_path: Path) -> None:
+    people = [(person(frame),) if frame != 5 else None for frame in range(FRAMES)]
+    write_sequence(labelled, "train", "walk", people, INFO)
+    cut("posetrack18", labelled, footage(), tmp_path / "cut")
+    frames = [frame for video in read_posetrack18(tmp_path / "cut") for frame in video.frames]
+    assert 5 not in {shade(frame.path) for frame in frames if frame.labelled}
+    assert all(frame.people for frame in frames if frame.labelled)
+
+
 def test_every_label_file_says_whose_poses_it_holds(labelled: Path, tmp_path: Path) -> None:
     cut("posetrack18", labelled, footage(), tmp_path / "cut")
     files = list((tmp_path / "cut/annotations").rglob("*.json"))

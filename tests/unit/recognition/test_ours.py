@@ -61,7 +61,8 @@ def test_costs_of_our_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     hidden = config.recognition.classifier.hidden
     mlp = clusters * hidden + hidden + hidden + 1  # two classes have one output
     assert table.loc["final", "parameters"] == count_weights(network) + mlp
-    assert table.loc["init_pose", "parameters"] == count_weights(detector) + 3 * 128 + mlp
+    assert table.loc["init_pose", "parameters"] == count_weights(detector) + mlp
+    assert table.loc["init_pose_dimofs", "parameters"] == count_weights(detector) + 3 * 128 + mlp
     assert (table["gflops_per_video"].iloc[1:3] == table["gflops_per_video"].iloc[0]).all()
     assert (table["gflops_per_video"] > 7 * 0.002).all(), "seven frames through the backbone"
     assert (table["seconds_per_video"] > 0).all()

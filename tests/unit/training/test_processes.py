@@ -20,8 +20,6 @@ from dimofs.training import loop, processes
 from dimofs.training.checkpoint import load_checkpoint
 from dimofs.training.loop import Run, load_ahead, train
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 ROOT = Path(dimofs.__file__).parents[1]
 SIDE = 64
 TRAINING = Training(
