@@ -59,7 +59,7 @@ def test_dimofs_and_its_control_learn_from_any_weights(labelled: Path, config: P
     detector, model = detector_of(tmp_path / "first.safetensors")
     assert model.image_size == 64
     assert detector.offsets is not None
-    curve = pd.read_csv(tmp_path / "first.csv")
+    curve = pd.read_csv(tmp_path / "first-curve.csv")
     assert curve["step"].tolist() == [2]
     assert "val_map" not in curve
     assert not (tmp_path / "first.resume").exists()
