@@ -101,8 +101,8 @@ class Clone:
 
 
 def timed(name: str) -> bool:
-    """Whether an output has a column of seconds: what recognition costs, and Table 4."""
-    return name == "results/table4.csv" or name.startswith("results/recognition/cost_")
+    """Whether an output has a column of seconds, or holds a file that has: what recognition costs, and Table 4."""
+    return name in ("results/table4.csv", "results/recognition") or name.startswith("results/recognition/cost_")
 
 
 def without_seconds(path: Path) -> bytes:

@@ -141,7 +141,7 @@ def test_the_page_is_made_on_demand(by_snakemake: Clone, tmp_path: Path) -> None
 
 def spied_rules(spied: Path, clone: Clone) -> dict[str, tuple[set[str], set[str], set[str]]]:
     """Give for every rule the names of its parameters, and the keys and the modules that were seen in use."""
-    jobs = {str(record["shellcmd"]).partition(" > ")[0]: record for record in records(clone)}
+    jobs = {shlex.join(shlex.split(record["shellcmd"].partition(" > ")[0])): record for record in records(clone)}
     seen = [json.loads(path.read_text(encoding="utf-8")) for path in spied.glob("*.json")]
     assert len(seen) == len(jobs) > 20
     rules: dict[str, tuple[set[str], set[str], set[str]]] = {}
