@@ -203,7 +203,7 @@ def test_a_comment_reruns_nothing(restored: Clone, tmp_path: Path) -> None:
         clone.append(f"dimofs/{name}", "\n# A comment changes nothing.\n")
     assert clone.planned() == set()
     before = clone.times()
-    assert clone.stale("pose") == {"pairs", "pretrain", "pose"}
+    assert clone.stale("pose") == {"datasets", "pairs", "pretrain", "pose"}
     clone.run("dvc", "repro", "pose")
     assert clone.times() == before
     assert clone.stale("pose") == set()
