@@ -24,8 +24,6 @@ from dimofs.recognition.features import inner_pairs, paired_features, write_in_p
 from dimofs.training.checkpoint import start_from
 from dimofs.training.loop import Run, as_input, device, train
 
-#: What the network predicts: the clusters of poses and DiMoFs.
-
 _PAIR = ["video", "frame", "delta"]
 
 
