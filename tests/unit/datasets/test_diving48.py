@@ -3,11 +3,11 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 
@@ -149,16 +149,10 @@ def test_the_official_vocabulary(samples: Path) -> None:
 
 
 @pytest.fixture
-def clip(tmp_path: Path) -> Dive:
+def clip(tmp_path: Path, encode: Callable[..., Path]) -> Dive:
     """Five flat frames of rising brightness."""
-    path = tmp_path / "-abc_00001.mp4"
-    with av.open(str(path), "w") as container:
-        track = container.add_stream("libx264", rate=25)
-        track.width, track.height, track.pix_fmt = 64, 32, "yuv420p"
-        for level in range(5):
-            container.mux(track.encode(av.VideoFrame.from_ndarray(np.full((32, 64, 3), 40 * level + 20, np.uint8))))
-        container.mux(track.encode())
-    return Dive("-abc_00001", "train", path, 3, 5)
+    levels = [np.full((32, 64, 3), 40 * level + 20, np.uint8) for level in range(5)]
+    return Dive("-abc_00001", "train", encode(tmp_path / "-abc_00001.mp4", levels), 3, 5)
 
 
 def test_frames_come_in_order(clip: Dive) -> None:

@@ -1,9 +1,8 @@
 """Frames in memory: which are held, which a network sees, and what flow becomes in 8 bits."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -72,20 +71,11 @@ def test_a_clip_holds_images_by_channel() -> None:
     np.testing.assert_array_equal(taken[1, 1], images[3, :, :, 1])
 
 
-def write_video(path: Path, frames: int, width: int, height: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "0"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(frames):
-            picture = np.full((height, width, 3), 10 * number + 20, np.uint8)
-            picture[:, : (width - height) // 2] = 255
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-        container.mux(stream.encode())
-
-
-def test_the_middle_square_of_evenly_chosen_frames_is_held(tmp_path: Path) -> None:
-    write_video(tmp_path / "a.mp4", 21, 96, 64)
+def test_the_middle_square_of_evenly_chosen_frames_is_held(tmp_path: Path, encode: Callable[..., Path]) -> None:
+    frames = [np.full((64, 96, 3), 10 * number + 20, np.uint8) for number in range(21)]
+    for frame in frames:
+        frame[:, :16] = 255
+    encode(tmp_path / "a.mp4", frames, crf="0")
     settings = RIVALS.model_copy(update={"frames": 5, "crop": 1.0})
     held = hold(Dive("a", "train", tmp_path / "a.mp4", 7, 21), settings)
     assert (held.name, held.label) == ("a", 7)

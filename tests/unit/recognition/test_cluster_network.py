@@ -1,8 +1,8 @@
 """Ours-final: targets, sampling, training from dives, and what the network says of a whole dive."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,19 +36,12 @@ def config() -> Config:
 
 
 @pytest.fixture(scope="module")
-def dives(tmp_path_factory: pytest.TempPathFactory) -> list[Dive]:
+def dives(tmp_path_factory: pytest.TempPathFactory, encode: Callable[..., Path]) -> list[Dive]:
     """Two dives of twelve frames, the grey of frame i being 20·i."""
-    found = []
-    for index in range(2):
-        path = tmp_path_factory.mktemp("dives") / f"v_{index:05d}.mp4"
-        with av.open(str(path), "w") as container:
-            track = container.add_stream("libx264", rate=25)
-            track.width, track.height, track.pix_fmt = 64, 64, "yuv420p"
-            for step in range(12):
-                container.mux(track.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), 20 * step, np.uint8))))
-            container.mux(track.encode())
-        found.append(Dive(path.stem, "train", path, index, 12))
-    return found
+    folder = tmp_path_factory.mktemp("dives")
+    frames = [np.full((64, 64, 3), 20 * step, np.uint8) for step in range(12)]
+    paths = [encode(folder / f"v_{index:05d}.mp4", frames) for index in range(2)]
+    return [Dive(path.stem, "train", path, index, 12) for index, path in enumerate(paths)]
 
 
 def features_of(dives: list[Dive]) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,22 +60,16 @@ def shift(frame_a: np.ndarray, frame_b: np.ndarray) -> np.ndarray:
     return np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
 
 
-def video(path: Path, frames: int, seed: int = 0) -> Dive:
-    """Coloured noise that moves."""
+def moving_noise(frames: int, seed: int) -> list[np.ndarray]:
+    """Coloured noise that moves by a pixel from frame to frame."""
     texture = np.random.default_rng(seed).integers(0, 255, (80, 80, 3), np.uint8)
-    with av.open(str(path), "w") as container:
-        track = container.add_stream("libx264", rate=25)
-        track.width, track.height, track.pix_fmt = 64, 64, "yuv420p"
-        for step in range(frames):
-            picture = np.ascontiguousarray(texture[:64, step % 16 : 64 + step % 16])
-            container.mux(track.encode(av.VideoFrame.from_ndarray(picture)))
-        container.mux(track.encode())
-    return Dive(path.stem, "train", path, 0, frames)
+    return [np.ascontiguousarray(texture[:64, step % 16 : 64 + step % 16]) for step in range(frames)]
 
 
 @pytest.fixture
-def dives(tmp_path: Path) -> list[Dive]:
-    return [video(tmp_path / f"a_{index:05d}.mp4", 11, index) for index in range(3)]
+def dives(tmp_path: Path, encode: Callable[..., Path]) -> list[Dive]:
+    paths = [encode(tmp_path / f"a_{index:05d}.mp4", moving_noise(11, index)) for index in range(3)]
+    return [Dive(path.stem, "train", path, 0, 11) for path in paths]
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """What our rows cost: every row runs its own networks on the same test dives."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,15 +21,9 @@ from dimofs.recognition.ours import cost_ours
 SMOKE = Path(__file__).parents[3] / "scenarios/smoke/config/config.yaml"
 
 
-def test_costs_of_our_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_costs_of_our_rows(tmp_path: Path, encode: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(SMOKE)
-    path = tmp_path / "v_00001.mp4"
-    with av.open(str(path), "w") as container:
-        track = container.add_stream("libx264", rate=25)
-        track.width, track.height, track.pix_fmt = 64, 64, "yuv420p"
-        for step in range(7):
-            container.mux(track.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), 30 * step, np.uint8))))
-        container.mux(track.encode())
+    path = encode(tmp_path / "v_00001.mp4", [np.full((64, 64, 3), 30 * step, np.uint8) for step in range(7)])
     test = [Dive("v_00001", "test", path, 0, 7)]
     train = [Dive(f"t_{index:05d}", "train", tmp_path / "none.mp4", index % 2, 7) for index in range(6)]
     names = [dive.name for dive in train + test]

@@ -1,9 +1,9 @@
 """The verbs of the rivals on a tiny Diving48: they train on the right dives, and choose nothing on the test dives."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,23 +25,16 @@ def run(*command: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def dives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Dive]]:
+def dives(tmp_path_factory: pytest.TempPathFactory, encode: Callable[..., Path]) -> tuple[Path, list[Dive]]:
     """Six source videos of two training dives each and four test dives; the manifest, and what is read."""
     folder = tmp_path_factory.mktemp("datasets")
     root = folder / "diving48"
-    (root / "rgb").mkdir(parents=True)
     rng = np.random.default_rng(0)
     entries: dict[str, list[dict[str, object]]] = {"train": [], "test": []}
     for number in range(16):
         split = "train" if number < 12 else "test"
         name = f"{split}{number // 2}_{number:05d}"
-        with av.open(str(root / "rgb" / f"{name}.mp4"), "w") as container:
-            stream = container.add_stream("libx264", rate=10)
-            stream.width = stream.height = 32
-            stream.pix_fmt = "yuv420p"
-            for picture in rng.integers(0, 255, (9, 32, 32, 3), np.uint8):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-            container.mux(stream.encode())
+        encode(root / "rgb" / f"{name}.mp4", rng.integers(0, 255, (9, 32, 32, 3), np.uint8), rate=10)
         entries[split].append({"vid_name": name, "label": number % 4, "start_frame": 0, "end_frame": 8})
     for split, listed in entries.items():
         (root / f"Diving48_V2_{split}.json").write_text(json.dumps(listed), encoding="utf-8")

@@ -1,9 +1,9 @@
 """The rivals of Table 4: every one trains and predicts, twice alike; fusion and the choice of its weight."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -38,21 +38,11 @@ SETTINGS = CONFIG.recognition.rivals
 
 
 @pytest.fixture(scope="module")
-def dives(tmp_path_factory: pytest.TempPathFactory) -> list[Dive]:
+def dives(tmp_path_factory: pytest.TempPathFactory, encode: Callable[..., Path]) -> list[Dive]:
     folder = tmp_path_factory.mktemp("rgb")
-    rng = np.random.default_rng(0)
-    written = []
-    for number in range(4):
-        path = folder / f"v{number}_00000.mp4"
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("libx264", rate=10)
-            stream.width = stream.height = 32
-            stream.pix_fmt = "yuv420p"
-            for picture in rng.integers(0, 255, (10, 32, 32, 3), np.uint8):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
-            container.mux(stream.encode())
-        written.append(Dive(path.stem, "train", path, number, 10))
-    return written
+    noise = np.random.default_rng(0).integers(0, 255, (4, 10, 32, 32, 3), np.uint8)
+    paths = [encode(folder / f"v{number}_00000.mp4", frames, rate=10) for number, frames in enumerate(noise)]
+    return [Dive(path.stem, "train", path, number, 10) for number, path in enumerate(paths)]
 
 
 def trained(name: str, dives: list[Dive], folder: Path, init: Path | None = None) -> Path:

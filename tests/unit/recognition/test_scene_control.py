@@ -1,8 +1,8 @@
 """The scene-only control: nothing of the diver is left, and the rest is."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -30,7 +30,9 @@ def test_what_is_hidden_has_the_mean_colour_of_the_rest() -> None:
     assert not hide(frame, np.ones((4, 4), bool)).any()
 
 
-def test_descriptors_do_not_depend_on_the_diver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_descriptors_do_not_depend_on_the_diver(
+    tmp_path: Path, encode: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two dives that differ inside the cover alone have one descriptor; outside it they do not."""
     model = load_config(SMOKE).model
     hidden = np.zeros((6, 64, 64), bool)
@@ -39,15 +41,9 @@ def test_descriptors_do_not_depend_on_the_diver(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(module, "covers", lambda _: hidden)
     dives = []
     for index, (inside, outside) in enumerate([(200, 90), (20, 90), (20, 160)]):
-        path = tmp_path / f"v_{index:05d}.mp4"
-        with av.open(str(path), "w") as container:
-            track = container.add_stream("libx264", rate=25, options={"qp": "0"})
-            track.width, track.height, track.pix_fmt = 64, 64, "yuv444p"
-            for _ in range(6):
-                picture = np.full((64, 64, 3), outside, np.uint8)
-                picture[24:40, 24:40] = inside
-                container.mux(track.encode(av.VideoFrame.from_ndarray(picture)))
-            container.mux(track.encode())
+        picture = np.full((64, 64, 3), outside, np.uint8)
+        picture[24:40, 24:40] = inside
+        path = encode(tmp_path / f"v_{index:05d}.mp4", [picture] * 6, pixels="yuv444p", qp="0")
         dives.append(Dive(path.stem, "train", path, 0, 6))
     torch.manual_seed(0)
     backbone = Backbone(model, live_norm=False)

@@ -1,10 +1,8 @@
 """Small videos of rendered people, and a small network with weights at random."""
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -24,27 +22,6 @@ def frames() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     clip = render(random_scene(rng, Framing(23, 96, ("walk", "jumping_jack"))), rng)
     return [np.ascontiguousarray(frame[16:80, :, ::-1]) for frame in clip.frames]
-
-
-@pytest.fixture(scope="session")
-def encode() -> Callable[..., Path]:
-    """A function that writes RGB frames as a video, frame i shown at ticks[i] / 25 s."""
-
-    def write(
-        path: Path, frames: Frames, codec: str = "libx264", pixels: str = "yuv420p", ticks: Sequence[int] | None = None
-    ) -> Path:
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream(codec, rate=25)
-            stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pixels
-            stream.codec_context.thread_count = 1
-            for frame, tick in zip(frames, ticks or range(len(frames)), strict=True):
-                picture = av.VideoFrame.from_ndarray(frame, "rgb24")
-                picture.pts, picture.time_base = tick, Fraction(1, 25)
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode())
-        return path
-
-    return write
 
 
 @pytest.fixture(scope="session")
