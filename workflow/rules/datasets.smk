@@ -31,6 +31,7 @@ rule render:
         "logs/benchmarks/datasets/{name}.jsonl"
     wildcard_constraints:
         name="|".join({"posetrack18", "stills", "jhmdb", "diving48", "corpus"} - {*UNPACKED, *CUT}),
+    priority: 3  # it takes every core, so later it would wait until no other job runs
     threads: CPUS
     resources:
         mem_mb=2000,
