@@ -36,11 +36,8 @@ def markdown(table: pd.DataFrame) -> str:
 def verdicts(claims: pd.DataFrame) -> str:
     """Count the verdicts of a ledger in a sentence."""
     counts = claims["verdict"].value_counts()
-    *others, last = (f"{counts.get(verdict, 0)} are {verdict}" for verdict in VERDICTS)
-    return (
-        f"Of the {len(claims)} claims in the ledger **{', '.join(others)} and {last}**: "
-        "for those the run has no table with their value."
-    )
+    *others, last = (f"{counts[verdict]} are {verdict}" for verdict in VERDICTS if verdict in counts)
+    return f"Of the {len(claims)} claims in the ledger **{', '.join(others)} and {last}**."
 
 
 def with_verdicts(readme: str, claims: pd.DataFrame) -> str:
@@ -112,7 +109,9 @@ def main() -> None:
         "Members nearest to the centres of a dozen clusters of the rendered dives, by pose and DiMoFs:",
         "![clusters](clusters.png)",
         "## Times",
-        f"From the first job to Table 3: **{to_table3}**. Everything else: **{rest}** more.",
+        f"From the first job to Table 3: **{to_table3}**. Everything else: **{rest}** more. All jobs together took "
+        f"{minutes(times['processor s'].sum())} of processor time; where that is far less than the cores had in this "
+        "time, other work ran beside them.",
         "Wall and processor seconds and peak memory of every job, as Snakemake measured them; jobs ran side by side.",
         markdown(times),
     ]
