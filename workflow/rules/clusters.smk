@@ -33,6 +33,7 @@ rule fit_clusters:
         "logs/benchmarks/clusters/{kind}.jsonl"
     wildcard_constraints:
         kind="|".join(CLUSTERED),
+    priority: 2  # in the longest chain of jobs, to the last row of Table 4
     threads: CHECKED.clusters.threads
     resources:
         mem_mb=2000,

@@ -60,6 +60,7 @@ if STILLS:
             "logs/pretrain/still{run}.log",
         benchmark:
             "logs/benchmarks/pretrain/still{run}.jsonl"
+        priority: 2  # nearly everything waits for it
         threads: CHECKED.pretrain.still.threads
         resources:
             mem_mb=3000,
@@ -136,7 +137,7 @@ rule train_pose:
         "logs/benchmarks/pretrain/{network}{run}.jsonl"
     wildcard_constraints:
         network="single_frame|dimofs",
-    priority: 2  # most of chapter actions waits for dimofs
+    priority: 2  # most of what follows waits for dimofs
     threads: CHECKED.pretrain.pose.threads
     resources:
         mem_mb=3000,
