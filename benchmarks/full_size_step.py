@@ -15,8 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dimofs.config import Model, load_config
 from dimofs.model.pose_detector import PoseDetector
-from dimofs.training.loop import computes_bfloat16
-from dimofs.training.optimizers import build_optimizers
+from dimofs.training.loop import build_optimizer, computes_bfloat16
 
 ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH = 800, 1333
@@ -81,7 +80,7 @@ def main() -> None:
     if detector.offsets is not None:
         for predictor in detector.offsets.predictors:
             torch.nn.init.normal_(predictor.weight, std=0.01)
-    optimizers = build_optimizers(detector, config.pretrain.pose)
+    optimizer = build_optimizer(detector, config.pretrain.pose)
     mixed = computes_bfloat16(torch.device("cpu")) and not arguments.float32
     start = time.process_time()
     with FlopCounterMode(display=False) as counter:
@@ -91,8 +90,7 @@ def main() -> None:
         forward = time.process_time()
         loss.backward()
     torch.nn.utils.clip_grad_norm_(detector.parameters(), config.pretrain.pose.clip_norm)
-    for optimizer in optimizers:
-        optimizer.step()
+    optimizer.step()
     end, flops = time.process_time(), counter.get_total_flops()
     print("| network | offsets | precision | TFLOP | forward, core s | step, core s | GFLOP/s | peak GB |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")

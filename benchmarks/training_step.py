@@ -20,8 +20,7 @@ from dimofs.pairs.index import pair_index
 from dimofs.pairs.loading import Batch, PairLoader, pose_target, second_frame
 from dimofs.pairs.sampling import PairSampler
 from dimofs.pose.pretrain import batch_losses, build_detector
-from dimofs.training.loop import computes_bfloat16
-from dimofs.training.optimizers import build_optimizers
+from dimofs.training.loop import build_optimizer, computes_bfloat16
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         batches = rendered_batches(config, Path(folder) / "posetrack18", 8)
     networks = {name: build_detector(config, name).train() for name in ("single_frame", "dimofs")}
-    optimizers = {name: build_optimizers(network, config.pretrain.pose) for name, network in networks.items()}
+    optimizers = {name: build_optimizer(network, config.pretrain.pose) for name, network in networks.items()}
     times: dict[str, list[float]] = {name: [] for name in networks}
     for step in range(arguments.steps):
         batch = batches[step % len(batches)]
@@ -58,11 +57,10 @@ def main() -> None:
             start = time.perf_counter()
             with torch.autocast("cpu", torch.bfloat16, enabled=computes_bfloat16(torch.device("cpu"))):
                 loss = torch.stack(list(batch_losses(networks[name])(seen).values())).sum()
-            networks[name].zero_grad()
+            optimizers[name].zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(networks[name].parameters(), config.pretrain.pose.clip_norm)
-            for optimizer in optimizers[name]:
-                optimizer.step()
+            optimizers[name].step()
             times[name].append(time.perf_counter() - start)
     single, pair = (statistics.median(times[name][5:]) for name in ("single_frame", "dimofs"))
     ratios = np.array(times["dimofs"][5:]) / np.array(times["single_frame"][5:])

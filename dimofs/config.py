@@ -193,7 +193,7 @@ class Training(Section):
 
     steps: int = Field(ge=1, description="optimiser steps")
     batch_size: int = Field(ge=1, description="images (or pairs) a step")
-    optimizer: Literal["sgd", "adamw", "muon"]
+    optimizer: Literal["sgd", "adamw"]
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     warmup_steps: int = Field(ge=0, description="linear warm-up, from a third of the rate (A13)")

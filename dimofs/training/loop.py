@@ -13,7 +13,6 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +30,6 @@ from dimofs.io import write_csv
 from dimofs.model.shared_batch import place
 from dimofs.pairs.loading import Batch
 from dimofs.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from dimofs.training.optimizers import build_optimizers
 from dimofs.training.processes import join
 
 #: Steps between two rows of the curve.
@@ -91,6 +89,18 @@ def learning_rate(training: Training, step: int) -> float:
     else:
         decay = 0.1 ** sum(step >= milestone * training.steps for milestone in training.milestones)
     return training.learning_rate * warmup * decay
+
+
+def build_optimizer(network: nn.Module, training: Training) -> torch.optim.Optimizer:
+    """Build the optimiser over the weights that train; biases and normalisation do not decay."""
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": training.weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=training.learning_rate, momentum=0.9)
+    return torch.optim.AdamW(groups, lr=training.learning_rate)
 
 
 class _Steps(Dataset[Batch]):
@@ -171,8 +181,8 @@ def train(
     target = device()
     mixed = computes_bfloat16(target)
     network.to(target)
-    optimizers = build_optimizers(network, training)
-    first, rows = _resume(network, optimizers, run)
+    optimizer = build_optimizer(network, training)
+    first, rows = _resume(network, optimizer, run)
     if processes > 1:
         losses = _spread(network, losses, target)
     shown: dict[str, str] = {}
@@ -181,19 +191,17 @@ def train(
     for step, batch in enumerate(upcoming, start=first):
         torch.manual_seed(hash((run.seed, step)) % 2**63)
         network.train()
-        rate = learning_rate(training, step)
-        for group in chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
-            group["lr"] = rate
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(training, step)
         with torch.autocast(target.type, torch.bfloat16, enabled=mixed):
             parts = losses(batch)
             loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):
             raise TrainingError(_describe(run, step, parts, batch))
-        network.zero_grad()
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip_norm)
-        for optimizer in optimizers:
-            optimizer.step()
+        optimizer.step()
         done = step + 1
         bar.update()
         row: dict[str, float] = {}
@@ -208,9 +216,9 @@ def train(
             shown |= {name: f"{value:.1f}" for name, value in figures.items()}
         if row:
             bar.set_postfix(shown)
-            rows.append({"step": done, "learning_rate": rate, **row})
+            rows.append({"step": done, "learning_rate": optimizer.param_groups[0]["lr"], **row})
         if rank == 0 and done % training.checkpoint_every == 0 and done < training.steps:
-            _save_resume_point(network, optimizers, run, done, rows)
+            _save_resume_point(network, optimizer, run, done, rows)
     bar.close()
     if rank == 0:
         write_csv(pd.DataFrame(rows), run.curve)
@@ -237,13 +245,11 @@ def _describe(run: Run, step: int, parts: Mapping[str, Tensor], batch: Batch) ->
 
 
 def _save_resume_point(
-    network: nn.Module, optimizers: list[torch.optim.Optimizer], run: Run, step: int, rows: list[dict[str, float]]
+    network: nn.Module, optimizer: torch.optim.Optimizer, run: Run, step: int, rows: list[dict[str, float]]
 ) -> None:
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    for number, optimizer in enumerate(optimizers):
-        for index, state in optimizer.state_dict()["state"].items():
-            kept = {name: value for name, value in state.items() if value is not None}
-            tensors |= {f"optimizer{number}.{index}.{name}": value for name, value in kept.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
     save_checkpoint(run.resume, tensors, {"step": step, "rows": rows, **_identity(run)})
 
 
@@ -258,9 +264,7 @@ def source_digest() -> str:
     return hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()
 
 
-def _resume(
-    network: nn.Module, optimizers: list[torch.optim.Optimizer], run: Run
-) -> tuple[int, list[dict[str, float]]]:
+def _resume(network: nn.Module, optimizer: torch.optim.Optimizer, run: Run) -> tuple[int, list[dict[str, float]]]:
     """Load the resume point, if there is one of this very run; returns the next step and the curve so far."""
     if not run.resume.exists():
         return 0, []
@@ -275,18 +279,14 @@ def _resume(
             "starting from the beginning"
         )
         return 0, []
-    network.load_state_dict(_below("network.", tensors))
-    for number, optimizer in enumerate(optimizers):
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _below(f"optimizer{number}.", tensors).items():
-            index, key = name.split(".", 1)
+    network.load_state_dict({name[8:]: tensor for name, tensor in tensors.items() if name.startswith("network.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
             state.setdefault(int(index), {})[key] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(metadata["step"]), list(metadata["rows"])
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _say(line: str) -> None:
