@@ -35,6 +35,7 @@ rule list_pairs:
     wildcard_constraints:
         name="posetrack18|stills|jhmdb|diving48",
         split="train|val|test",
+    priority: 2  # seconds, and the longest chain of jobs begins with them
     threads: 1
     resources:
         mem_mb=1000,
