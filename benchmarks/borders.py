@@ -17,12 +17,12 @@ from dimofs.datasets.records import Frame, Video
 from dimofs.pairs.index import pair_index
 from dimofs.pose.evaluate import mean_ap
 from dimofs.pose.predict import predict
-from dimofs.pose.pretrain import detector_of
+from dimofs.pose.pretrain import load_detector
 
 ROOT = Path(__file__).parents[1]
 MARGINS = (0, 32, 96)
-DELTAS = (0, 10)
-FRAMES = 5  # labelled Frames A of each video
+TESTS = (("single_frame", 0), ("dimofs", 0), ("dimofs", 10))  # network and δ
+FRAMES = 10  # labelled Frames A of each video, at least
 
 
 def widened(video: Video, margin: int, folder: Path) -> Video:
@@ -50,22 +50,26 @@ def main() -> None:
     """Print a table."""
     run = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
     config = load_config(run / "config/config.yaml")
-    detector, _ = detector_of(run / "results/pretrain/dimofs.safetensors")
+    networks = {name: load_detector(config, name, run / f"results/pretrain/{name}.safetensors") for name in dict(TESTS)}
     videos = [video for video in read_posetrack18(run / "data/datasets/posetrack18") if video.split == "val"]
-    pairs = pair_index(videos, {"val": DELTAS})
+    pairs = pair_index(videos, {"val": sorted({delta for _, delta in TESTS})})
     clamped = pairs.groupby(["video", "frame_a"])["clamped"].transform("any")
     rows = pairs[~clamped].groupby(["video", "delta"], group_keys=False)
     pairs = pd.concat([group.iloc[:: max(1, len(group) // FRAMES)] for _, group in rows])
-    print(f"{len(pairs) // len(DELTAS)} Frames A\n\n| pixels more on each side | δ | mAP |\n| --- | --- | --- |")
+    print(f"{(pairs['delta'] == 0).sum()} Frames A\n")
+    print("| pixels more on each side |" + "".join(f" {name}, δ = {delta} |" for name, delta in TESTS))
+    print("| --- |" + " --- |" * len(TESTS))
     for margin in MARGINS:
         side = config.model.image_size + 2 * margin
         model = config.model.model_copy(update={"image_size": side, "image_max_size": side})
+        cells = []
         with tempfile.TemporaryDirectory() as folder:
             wide = [widened(video, margin, Path(folder)) for video in videos]
-            for delta in DELTAS:
+            for name, delta in TESTS:
                 chosen = pairs[pairs["delta"] == delta].assign(delta=0)  # `mean_ap` judges what stands under δ = 0
-                found = predict(detector, wide, chosen, model, config.pose.batch_size)
-                print(f"| {margin} | {delta} | {mean_ap(wide, chosen, found):.1f} |", flush=True)
+                found = predict(networks[name], wide, chosen, model, config.pose.batch_size)
+                cells.append(f" {mean_ap(wide, chosen, found):.1f} |")
+        print(f"| {margin} |" + "".join(cells), flush=True)
 
 
 if __name__ == "__main__":
