@@ -1,4 +1,4 @@
-"""The reference run: copy tables, figures and the page of a finished run to docs/reference/, and say what made them.
+"""The reference run: copy tables and figures of a finished run to docs/reference/, and say what made them.
 
 `python -m workflow.reference` takes the default scenario as it lies in results/, with the times of its rules from
 logs/benchmarks/, and brings the README's count of verdicts up to date. Run it right after `make all`, from the commit
@@ -75,13 +75,12 @@ def jobs_of(table: str) -> set[str]:
 
 
 def main() -> None:
-    """Copy tables, figures and the page, and write docs/reference/README.md and the count of verdicts in README.md."""
+    """Copy tables and figures, and write docs/reference/README.md and the count of verdicts in README.md."""
     OUT.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         shutil.copyfile(ROOT / f"results/{name}.csv", OUT / f"{name}.csv")
     for name in FIGURES:
         shutil.copyfile(ROOT / f"results/{name}.png", OUT / f"{name}.png")
-    shutil.copyfile(ROOT / "results/report.html", OUT / "report.html")
     shutil.copyfile(ROOT / "results/clusters/clusters.png", OUT / "clusters.png")
     to_table3, whole = map(minutes, spans(ROOT / "logs/benchmarks"))
     times = job_times(ROOT / "logs/benchmarks")
@@ -96,7 +95,7 @@ def main() -> None:
         "# The reference run",
         f"Written by `python -m workflow.reference` from commit `{revision.stdout.strip()}`: default scenario, "
         f"embedded data; {facts}, torch {version('torch')}, torchvision {version('torchvision')}. "
-        "Intervals: 95 %, over videos or clips. As one page: [report.html](report.html).",
+        "Intervals: 95 %, over videos or clips. `make all` writes all of it as one page, `results/report.html`.",
         "## Which claims of the paper hold",
         f"{verdicts(claims)} All of it: [claims.csv](claims.csv).",
         markdown(claims[claims["verdict"] != "not run"].drop(columns=["claim"])),
