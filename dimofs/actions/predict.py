@@ -13,9 +13,12 @@ from dimofs.actions.flow import flow_levels
 from dimofs.config import Config
 from dimofs.datasets.records import Video
 from dimofs.model.action_localizer import ActionLocalizer
+from dimofs.model.backbone import STRIDES
 from dimofs.pairs.loading import load_frames
 from dimofs.pairs.window import FeatureWindow
 from dimofs.training.loop import as_input, device
+
+SCALES = len(STRIDES)
 
 #: Columns of a table of action detections: one row a detected box and class.
 COLUMNS = ("video", "frame", "delta", "label", "score", "box")
@@ -33,7 +36,8 @@ def detect_actions(
     length = len(video.frames)
 
     def encode(frames: Tensor) -> list[Tensor]:
-        return network.backbone(as_input(frames, target))
+        levels = network.backbone(as_input(frames, target))
+        return levels if network.offsets is None else [*levels, *network.projections(levels)]
 
     window = FeatureWindow(encode, video, config.model, batch_size)
     frames, _, _ = load_frames(video, range(length), config.model) if plan.motion == "flow" else (None, None, None)
@@ -46,6 +50,7 @@ def detect_actions(
             features, sizes = _inflated_features(network, video, chunk, config, window)
         else:
             features = window.features(chunk)
+            features, projected = features[:SCALES], features[SCALES:]
             sizes = [window.size] * len(chunk)
         proposals, appearance = network.propose(features, sizes)
         place = {frame: row for row, frame in enumerate(chunk)}
@@ -54,7 +59,8 @@ def detect_actions(
             part = todo[first : first + batch_size]
             rows = [place[a] for a, _ in part]
             if plan.motion == "offsets":
-                motion = network.motion([level[rows] for level in features], window.features([b for _, b in part]))
+                projected_b = window.features([b for _, b in part])[SCALES:]
+                motion = [a[rows] - b for a, b in zip(projected, projected_b, strict=True)]
             elif plan.motion == "flow":
                 assert frames is not None
                 first_frames, second_frames = frames[[a for a, _ in part]], frames[[b for _, b in part]]

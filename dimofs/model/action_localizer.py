@@ -4,13 +4,14 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.resnet import BasicBlock, Bottleneck
-from torchvision.ops import MultiScaleRoIAlign, nms
+from torchvision.ops import nms
 
 from dimofs.config import Actions, Model
 from dimofs.model.backbone import STRIDES, Backbone, both_frames
 from dimofs.model.heads import LEVELS, image_list, proposal_network, pyramid, region_heads
 from dimofs.model.offsets import Offsets, Resampling
 from dimofs.model.pose_detector import Detections, Sizes
+from dimofs.model.region_pool import RegionPool
 from dimofs.model.shared_batch import shared
 
 #: Names of the motion maps beside P2..P5 in the feature dictionaries.
@@ -22,8 +23,8 @@ class BranchPool(nn.Module):
 
     def __init__(self, *, motion: bool) -> None:
         super().__init__()
-        self.appearance = MultiScaleRoIAlign(list(LEVELS), output_size=7, sampling_ratio=2)
-        self.motion = MultiScaleRoIAlign(list(MOTION_LEVELS), output_size=7, sampling_ratio=2) if motion else None
+        self.appearance = RegionPool(list(LEVELS), output_size=7, sampling_ratio=2)
+        self.motion = RegionPool(list(MOTION_LEVELS), output_size=7, sampling_ratio=2) if motion else None
 
     def forward(self, features: dict[str, Tensor], boxes: list[Tensor], sizes: Sizes) -> list[Tensor]:
         """Pool both kinds of map over the same boxes; returns one (R, C, 7, 7) per branch."""
@@ -73,10 +74,19 @@ class ActionLocalizer(nn.Module):
 
     def motion(self, features_a: list[Tensor], features_b: list[Tensor]) -> list[Tensor]:
         """Compute the DiMoFs maps of pairs, per scale (N, 2C, H, W); feature pixels, or frame pixels (A15, A26)."""
+        return self._scaled(self._predictors()(features_a, features_b))
+
+    def projections(self, features: list[Tensor]) -> list[Tensor]:
+        """Compute maps of single frames, of which those of a pair are the difference, A less B (`Offsets`)."""
+        return self._scaled(self._predictors().projections(features))
+
+    def _predictors(self) -> Offsets:
         if self.offsets is None:
             raise ValueError("this localiser has no offset predictors")
-        offsets = self.offsets(features_a, features_b)
-        return [level * stride for level, stride in zip(offsets, STRIDES, strict=True)] if self._by_stride else offsets
+        return self.offsets
+
+    def _scaled(self, maps: list[Tensor]) -> list[Tensor]:
+        return [level * stride for level, stride in zip(maps, STRIDES, strict=True)] if self._by_stride else maps
 
     def encode(self, frames: tuple[Tensor, ...]) -> list[Tensor]:
         """Compute Frame A's features; frames: A alone, or (A, previous, next) for the inflated backbone."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models import resnet
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.resnet import BasicBlock
@@ -17,6 +18,17 @@ STRIDES = (4, 8, 16, 32)
 #: Mean and standard deviation of ImageNet's colours, for RGB in [0, 1]; pretrained weights expect them.
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
+
+
+class FrozenNorm(FrozenBatchNorm2d):
+    """torchvision's batch normalisation of fixed statistics and weights, in one pass and in the features' own dtype.
+
+    torchvision's own multiplies by float32 weights, which makes float32 of what a convolution gave in bfloat16.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (N, C, H, W)."""
+        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 class SmallResNet(nn.Module):
@@ -46,7 +58,7 @@ class Backbone(nn.Module):
 
     def __init__(self, model: Model, *, live_norm: bool) -> None:
         super().__init__()
-        norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d if live_norm else FrozenBatchNorm2d
+        norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d if live_norm else FrozenNorm
         if model.backbone == "small":
             body: nn.Module = SmallResNet(model.small_width, norm_layer)
             widths = [model.small_width * factor for factor in (1, 2, 4, 8)]

@@ -28,6 +28,14 @@ class Offsets(nn.Module):
         """
         return [predictor(a - b) for predictor, a, b in zip(self.predictors, features_a, features_b, strict=True)]
 
+    def projections(self, features: list[Tensor]) -> list[Tensor]:
+        """Apply the predictors to one frame alone, per scale (N, C, H, W) to (N, 2C, H, W).
+
+        The predictors are linear, so a pair's offsets are the projection of A less that of B, to rounding: where many
+        pairs share their frames, the convolutions run once a frame and not once a pair.
+        """
+        return [predictor(level) for predictor, level in zip(self.predictors, features, strict=True)]
+
 
 class Resampling(nn.Module):
     """Frame B's features, sampled where the offsets say, then mixed by a learned 1×1 weight (A3).

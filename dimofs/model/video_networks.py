@@ -13,10 +13,9 @@ from torchvision.models import resnet
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.video import resnet as video_resnet
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D
-from torchvision.ops import FrozenBatchNorm2d
 
 from dimofs.config import Model
-from dimofs.model.backbone import PIXEL_MEAN, PIXEL_STD, SmallResNet
+from dimofs.model.backbone import PIXEL_MEAN, PIXEL_STD, FrozenNorm, SmallResNet
 
 #: Mean and standard deviation of Kinetics' colours, for RGB in [0, 1]; torchvision's video weights expect them.
 CLIP_MEAN = (0.43216, 0.394666, 0.37645)
@@ -56,9 +55,9 @@ class FrameNetwork(nn.Module):
     def __init__(self, model: Model | None) -> None:
         super().__init__()
         if model is None:
-            body, self.features = resnet.resnet50(weights=None, norm_layer=FrozenBatchNorm2d), 2048
+            body, self.features = resnet.resnet50(weights=None, norm_layer=FrozenNorm), 2048
         else:
-            body, self.features = SmallResNet(model.small_width, FrozenBatchNorm2d), 8 * model.small_width
+            body, self.features = SmallResNet(model.small_width, FrozenNorm), 8 * model.small_width
         body.bn1 = nn.BatchNorm2d(body.conv1.out_channels)
         self.body = IntermediateLayerGetter(body, {"layer4": "0"})
 

@@ -10,9 +10,12 @@ from tqdm import tqdm
 
 from dimofs.config import Model
 from dimofs.datasets.records import Video
+from dimofs.model.backbone import STRIDES
 from dimofs.model.pose_detector import Detections, PoseDetector
 from dimofs.pairs.window import FeatureWindow
 from dimofs.training.loop import as_input, device
+
+SCALES = len(STRIDES)
 
 #: Columns of a table of predictions: one row a detected person.
 COLUMNS = ("video", "frame", "delta", "score", "box", "joints", "joint_scores")
@@ -27,15 +30,21 @@ def detect_pairs(
     `keypoints_scores` (D, 17).
     """
     ordered = sorted(set(pairs))
-    window = FeatureWindow(lambda frames: network.backbone(as_input(frames, device())), video, model, batch_size)
+
+    def encode(frames: Tensor) -> list[Tensor]:
+        levels = network.backbone(as_input(frames, device()))
+        return levels if network.offsets is None else [*levels, *network.offsets.projections(levels)]
+
+    window = FeatureWindow(encode, video, model, batch_size)
     for start in range(0, len(ordered), batch_size):
         chunk = ordered[start : start + batch_size]
         window.forget(min(min(pair) for pair in ordered[start:]))
-        features_b = window.features([b for _, b in chunk])
-        if network.offsets is None:
-            features = features_b
-        else:
-            features = network.resampled(window.features([a for a, _ in chunk]), features_b)
+        features = window.features([b for _, b in chunk])
+        if network.resampling is not None:
+            features_b, projected_b = features[:SCALES], features[SCALES:]
+            projected_a = window.features([a for a, _ in chunk])[SCALES:]
+            offsets = [a - b for a, b in zip(projected_a, projected_b, strict=True)]
+            features = network.resampling(features_b, offsets)
         detections: Detections = network.detect(features, [window.size] * len(chunk))
         for (a, b), found in zip(chunk, detections, strict=True):
             yield (

@@ -99,8 +99,8 @@ def build_optimizer(network: nn.Module, training: Training) -> torch.optim.Optim
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     if training.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=training.learning_rate, momentum=0.9)
-    return torch.optim.AdamW(groups, lr=training.learning_rate)
+        return torch.optim.SGD(groups, lr=training.learning_rate, momentum=0.9, fused=True)
+    return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
 
 
 class _Steps(Dataset[Batch]):

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchvision.ops import FrozenBatchNorm2d
 
 from dimofs.config import Model, load_config
+from dimofs.model.backbone import FrozenNorm
 from dimofs.model.offsets import Offsets, Resampling
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.training.checkpoint import save_checkpoint, start_from
@@ -189,3 +191,31 @@ def test_offsets_learn_a_translation():
 def test_a_single_frame_network_says_that_it_has_no_offsets(single_frame):
     with pytest.raises(ValueError, match="pairs=True"):
         single_frame.resampled([], [])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_frozen_norm_is_torchvisions_in_the_features_dtype(dtype):
+    generator = torch.Generator().manual_seed(5)
+    theirs, ours = FrozenBatchNorm2d(6), FrozenNorm(6)
+    for name, value in theirs.named_buffers():
+        value.copy_(torch.rand(value.shape, generator=generator) + (0.5 if name == "running_var" else -0.5))
+    ours.load_state_dict(theirs.state_dict())
+    features = torch.randn((2, 6, 5, 4), generator=generator).to(dtype).requires_grad_()
+    normalised = ours(features)
+    assert normalised.dtype == dtype
+    tolerance = 1e-5 if dtype == torch.float32 else 0.03
+    torch.testing.assert_close(normalised.float(), theirs(features.float()), rtol=tolerance, atol=tolerance)
+    (gradient,) = torch.autograd.grad(normalised.sum(), features)
+    scale = theirs.weight * (theirs.running_var + theirs.eps).rsqrt()
+    expected = scale.view(1, 6, 1, 1).expand_as(gradient)
+    torch.testing.assert_close(gradient.float(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_projections_of_two_frames_differ_by_the_offsets_of_the_pair():
+    offsets = Offsets(8)
+    for predictor in offsets.predictors:
+        torch.nn.init.normal_(predictor.weight)
+    a, b = ([torch.randn(2, 8, side, side) for side in (8, 4, 2, 1)] for _ in range(2))
+    difference = [x - y for x, y in zip(offsets.projections(a), offsets.projections(b), strict=True)]
+    for pair, expected in zip(offsets(a, b), difference, strict=True):
+        torch.testing.assert_close(pair, expected, rtol=1e-4, atol=1e-4)
