@@ -83,7 +83,10 @@ DATA = {
 CAPTURED = "embedded data, recorded motions"
 
 #: What the network of Ours-final takes from `actions`: it is the same network.
-CLUSTER_NETWORK = ("mlp_features", "scale_offsets_by_stride", "proposals_test", "nms_threshold")
+CLUSTER_NETWORK = (
+    "mlp_features", "positive_fraction", "box_loss_weight", "scale_offsets_by_stride",
+    "proposals_test", "nms_threshold",
+)  # fmt: skip
 
 #: What the networks behind the tables start from, said in each of them.
 INITIAL_WEIGHTS = {
@@ -537,6 +540,7 @@ def actions_train(
     plan = find_training(read_columns(ablations), training)
     keys = (
         "training", "train_detector", "augmentation", "mlp_features",
+        "positive_fraction", "box_loss_weight",
         "scale_offsets_by_stride", "inflated_frames", "flow",
     )  # fmt: skip
     decisive = {"plan": asdict(plan), **{key: getattr(settings.actions, key) for key in keys}}

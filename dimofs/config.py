@@ -310,6 +310,12 @@ class Actions(Section):
     )
     augmentation: Augmentation
     mlp_features: int = Field(ge=8, description="width of the appearance and the motion MLP; 1024 in the paper")
+    positive_fraction: float = Field(
+        gt=0, le=1, description="share of a frame's RoIs that may be people; 0.25 in Faster R-CNN (docs/decisions.md)"
+    )
+    box_loss_weight: float = Field(
+        gt=0, description="of the box regression against the classes; 1 in Faster R-CNN (docs/decisions.md)"
+    )
     scale_offsets_by_stride: bool = Field(
         description="offsets in pixels of the frame instead of their level's (A15, A26)"
     )

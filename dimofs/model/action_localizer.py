@@ -60,6 +60,7 @@ class ActionLocalizer(nn.Module):
         self.offsets = Offsets(model.fpn_channels) if motion == "offsets" else None
         self.resampling = Resampling(model.fpn_channels)
         self._by_stride = actions.scale_offsets_by_stride
+        self._box_loss_weight = actions.box_loss_weight
         self.rpn = proposal_network(model, actions.proposals_test)
         motion_channels = {"offsets": [2 * model.fpn_channels], "flow": [2], "none": []}[motion]
         head = BranchHead([model.fpn_channels, *motion_channels], actions.mlp_features)
@@ -69,6 +70,7 @@ class ActionLocalizer(nn.Module):
             head,
             FastRCNNPredictor(actions.mlp_features * len(head.branches), classes + 1),
             actions.nms_threshold,
+            actions.positive_fraction,
         )
         self.inflated = inflated
 
@@ -114,6 +116,7 @@ class ActionLocalizer(nn.Module):
         proposals, rpn_losses = self.rpn(image_list(features, sizes), levels, targets)
         levels |= dict(zip(MOTION_LEVELS, motion, strict=False))
         _, roi_losses = self.roi_heads(levels, proposals, sizes, targets)
+        roi_losses["loss_box_reg"] = self._box_loss_weight * roi_losses["loss_box_reg"]
         losses = {**{name: loss for name, loss in rpn_losses.items() if loss.requires_grad}, **roi_losses}
         return shared(losses, self.rpn.fg_bg_sampler, self.roi_heads)
 

@@ -39,9 +39,14 @@ def proposal_network(model: Model, proposals_test: int) -> RegionProposalNetwork
 
 
 def region_heads(
-    model: Model, box_pool: nn.Module, box_head: nn.Module, box_predictor: nn.Module, nms_threshold: float
+    model: Model,
+    box_pool: nn.Module,
+    box_head: nn.Module,
+    box_predictor: nn.Module,
+    nms_threshold: float,
+    positive_fraction: float = 0.25,
 ) -> CountingHeads:
-    """Build torchvision's RoI heads around a box branch: matching at IoU 0.5, a quarter of the RoIs positive."""
+    """Build torchvision's RoI heads around a box branch: matching at IoU 0.5, so many of the RoIs at most positive."""
     heads = CountingHeads(
         box_pool,
         box_head,
@@ -49,13 +54,13 @@ def region_heads(
         fg_iou_thresh=0.5,
         bg_iou_thresh=0.5,
         batch_size_per_image=model.rois_per_image,
-        positive_fraction=0.25,
+        positive_fraction=positive_fraction,
         bbox_reg_weights=None,
         score_thresh=model.score_threshold,
         nms_thresh=nms_threshold,
         detections_per_img=model.detections_per_image,
     )
-    heads.fg_bg_sampler = ImageSampler(model.rois_per_image, 0.25)
+    heads.fg_bg_sampler = ImageSampler(model.rois_per_image, positive_fraction)
     return heads
 
 

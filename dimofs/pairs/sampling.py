@@ -38,6 +38,7 @@ class PairSampler:
         self._frames_a = rows["frame_a"].to_numpy().reshape(shape)[:, 0]
         self._frames_b = rows["frame_b"].to_numpy().reshape(shape)
         self._seed = seed
+        self._shuffled = (-1, np.zeros(0, np.int64))  # the last pass asked for, and its order
 
     def __len__(self) -> int:
         """Number of Frames A, which is the length of one pass."""
@@ -46,7 +47,9 @@ class PairSampler:
     def draw(self, position: int) -> Draw:
         """Give the pair at a position (0, 1, 2, …) of the stream."""
         epoch, place = divmod(position, len(self))
-        row = np.random.default_rng((self._seed, 0, epoch)).permutation(len(self))[place]
+        if epoch != self._shuffled[0]:
+            self._shuffled = epoch, np.random.default_rng((self._seed, 0, epoch)).permutation(len(self))
+        row = self._shuffled[1][place]
         column = np.random.default_rng((self._seed, 1, position)).integers(len(self._deltas))
         return Draw(
             position,

@@ -42,9 +42,10 @@ class FeatureWindow:
                 raise DatasetError(f"{self._name}: frames {chunk[0]} to {chunk[-1]} differ in size from the others")
             levels = self._encode(images)
             for row, frame in enumerate(chunk):
-                self._features[frame] = [level[row] for level in levels]
+                self._features[frame] = [level[row : row + 1] for level in levels]
         scales = len(next(iter(self._features.values())))
-        return [torch.stack([self._features[frame][scale] for frame in frames]) for scale in range(scales)]
+        # joining, unlike stacking, keeps channels last in memory
+        return [torch.cat([self._features[frame][scale] for frame in frames]) for scale in range(scales)]
 
     def forget(self, first_needed: int) -> None:
         """Drop every frame before `first_needed`."""

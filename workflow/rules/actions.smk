@@ -53,6 +53,8 @@ rule train_actions:
         **settings(
             "actions.train_detector",
             "actions.mlp_features",
+            "actions.positive_fraction",
+            "actions.box_loss_weight",
             "actions.scale_offsets_by_stride",
             "actions.inflated_frames",
         ),

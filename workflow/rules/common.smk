@@ -57,7 +57,15 @@ TRACKED = {
 CLUSTERED = ["pose", "pose_flow", "pose_dimofs"]
 # What the network that predicts clusters shares with those of `actions`.
 CLUSTER_NETWORK = [
-    f"actions.{key}" for key in ("mlp_features", "scale_offsets_by_stride", "proposals_test", "nms_threshold")
+    f"actions.{key}"
+    for key in (
+        "mlp_features",
+        "positive_fraction",
+        "box_loss_weight",
+        "scale_offsets_by_stride",
+        "proposals_test",
+        "nms_threshold",
+    )
 ]
 # Only a renderer knows which pixels are the diver's.
 SCENE_CONTROL = ["scene_only"] if CHECKED.datasets.source == "rendered" else []
