@@ -1,8 +1,8 @@
 """The reference run: copy tables and figures of a finished run to docs/reference/, and say what made them.
 
 `python -m workflow.reference` takes the default scenario as it lies in results/, with the times of its rules from
-logs/benchmarks/, and brings the README's count of verdicts up to date. Run it right after `make all`, from the commit
-that made the results.
+logs/benchmarks/, and brings the README's count of verdicts up to date. Run it right after `make results/table3.csv` and
+`make all`, one after the other, from the commit that made the results.
 """
 
 import csv
@@ -82,7 +82,7 @@ def main() -> None:
     for name in FIGURES:
         shutil.copyfile(ROOT / f"results/{name}.png", OUT / f"{name}.png")
     shutil.copyfile(ROOT / "results/clusters/clusters.png", OUT / "clusters.png")
-    to_table3, whole = map(minutes, spans(ROOT / "logs/benchmarks"))
+    to_table3, whole = spans(ROOT / "logs/benchmarks")
     times = job_times(ROOT / "logs/benchmarks")
     times = times.rename(columns={"wall": "wall s", "processor": "processor s", "memory": "peak MB"})
     seconds, behind_3 = times.set_index("job")["processor s"], jobs_of("table3")
@@ -121,9 +121,10 @@ def main() -> None:
         "Members nearest to the centres of a dozen clusters of the rendered dives, by pose and DiMoFs:",
         "![clusters](clusters.png)",
         "## Times",
-        f"`make all`, from its first job to its last: **{whole}**. Its jobs took {minutes(seconds.sum())} of processor "
-        f"time: {minutes(of_3)} what Table 3 needs, {minutes(of_4)} what Table 4 needs besides, and the rest. "
-        f"Table 3 was there after {to_table3}, with jobs of other tables beside its own.",
+        f"`make results/table3.csv` took **{minutes(to_table3)}** from its first job to its last, and `make all` after it "
+        f"**{minutes(whole - to_table3)}** for everything else: **{minutes(whole)}** together, and "
+        f"{minutes(seconds.sum())} of processor time, {minutes(of_3)} of them for Table 3 and {minutes(of_4)} for what "
+        "Table 4 needs besides.",
         "Wall and processor seconds and peak memory of every job, as Snakemake measured them; jobs ran side by side.",
         markdown(times),
     ]

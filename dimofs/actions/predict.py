@@ -1,10 +1,12 @@
 """Action detections in Frame A for every pair of an index (§6.2); what does not depend on δ is computed once."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -13,15 +15,16 @@ from dimofs.actions.flow import flow_levels
 from dimofs.config import Config
 from dimofs.datasets.records import Video
 from dimofs.model.action_localizer import ActionLocalizer
-from dimofs.model.backbone import STRIDES
+from dimofs.model.backbone import SCALES
 from dimofs.pairs.loading import load_frames
 from dimofs.pairs.window import FeatureWindow
 from dimofs.training.loop import as_input, device
 
-SCALES = len(STRIDES)
-
 #: Columns of a table of action detections: one row a detected box and class.
 COLUMNS = ("video", "frame", "delta", "label", "score", "box")
+
+#: A pair and what was found there: video, Frame A, δ, and arrays of boxes, scores and labels.
+_Row = tuple[str, int, int, dict[str, NDArray[np.float32]]]
 
 
 def detect_actions(
@@ -102,7 +105,7 @@ def predict(
     """
     network.eval().to(device())
     by_name = {video.name: video for video in videos}
-    rows: list[dict[str, object]] = []
+    rows: list[_Row] = []
     with torch.inference_mode():
         for name, group in tqdm(pairs.groupby("video", sort=True), desc=plan.name, unit="clip", dynamic_ncols=True):
             wanted: dict[tuple[int, int], list[int]] = {}
@@ -110,18 +113,28 @@ def predict(
                 wanted.setdefault((int(a), int(b)), []).append(int(delta))
             for a, b, found in detect_actions(network, plan, by_name[str(name)], list(wanted), config):
                 values = {key: value.float().cpu().numpy() for key, value in found.items()}
-                for delta in wanted[a, b]:
-                    rows.extend(
-                        {
-                            "video": name,
-                            "frame": np.int32(a),
-                            "delta": np.int32(delta),
-                            "label": np.int32(values["labels"][row]),
-                            "score": values["scores"][row],
-                            "box": values["boxes"][row],
-                        }
-                        for row in range(len(values["scores"]))
-                    )
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table = table.astype({"frame": "int32", "delta": "int32", "label": "int32", "score": "float32"})
-    return table.sort_values(["video", "frame", "delta"], kind="stable", ignore_index=True)
+                rows += [(str(name), a, delta, values) for delta in wanted[a, b]]
+    return _table(sorted(rows, key=lambda row: row[:3]))
+
+
+def _table(rows: Sequence[_Row]) -> pd.DataFrame:
+    """Write the detections of pairs one under the other; a sweep has millions, too many for an object each."""
+    counts = [len(found["scores"]) for *_, found in rows]
+
+    def of_pairs(column: int, dtype: type) -> NDArray[Any]:
+        return np.repeat(np.array([row[column] for row in rows], dtype), counts)
+
+    def of_detections(key: str, dtype: type, *shape: int) -> NDArray[Any]:
+        return np.concatenate(
+            [np.zeros((0, *shape)), *(found[key] for *_, found in rows)], dtype=dtype, casting="unsafe"
+        )
+
+    columns = (
+        of_pairs(0, object),
+        of_pairs(1, np.int32),
+        of_pairs(2, np.int32),
+        of_detections("labels", np.int32),
+        of_detections("scores", np.float32),
+        list(of_detections("boxes", np.float32, 4)),
+    )
+    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))

@@ -10,12 +10,10 @@ from tqdm import tqdm
 
 from dimofs.config import Model
 from dimofs.datasets.records import Video
-from dimofs.model.backbone import STRIDES
+from dimofs.model.backbone import SCALES
 from dimofs.model.pose_detector import Detections, PoseDetector
 from dimofs.pairs.window import FeatureWindow
 from dimofs.training.loop import as_input, device
-
-SCALES = len(STRIDES)
 
 #: Columns of a table of predictions: one row a detected person.
 COLUMNS = ("video", "frame", "delta", "score", "box", "joints", "joint_scores")

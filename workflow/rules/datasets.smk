@@ -18,6 +18,9 @@ rule datasets:
         "the data sets are there"
 
 
+RENDERED_FIRST = ("posetrack18", "stills")
+
+
 rule render:
     """Render people from moving 3-D skeletons; stills stand for the paper's COCO, the corpus for Kinetics (§3, §6)."""
     input:
@@ -31,8 +34,9 @@ rule render:
         "logs/benchmarks/datasets/{name}.jsonl"
     wildcard_constraints:
         name="|".join({"posetrack18", "stills", "jhmdb", "diving48", "corpus"} - {*UNPACKED, *CUT}),
-    priority: 3  # it takes every core, so later it would wait until no other job runs
-    threads: CPUS
+    # What the first training waits for comes first and takes every core; the others run beside that training.
+    priority: lambda wildcards: 3 if wildcards.name in RENDERED_FIRST else 1
+    threads: lambda wildcards: CPUS if wildcards.name in RENDERED_FIRST else max(1, CPUS // 2)
     resources:
         mem_mb=2000,
     params:
