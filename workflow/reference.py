@@ -121,8 +121,8 @@ def main() -> None:
         "Members nearest to the centres of a dozen clusters of the rendered dives, by pose and DiMoFs:",
         "![clusters](clusters.png)",
         "## Times",
-        f"`make results/table3.csv` took **{minutes(to_table3)}** from its first job to its last, and `make all` after it "
-        f"**{minutes(whole - to_table3)}** for everything else: **{minutes(whole)}** together, and "
+        f"`make results/table3.csv` took **{minutes(to_table3)}** from its first job to its last, and `make all` after "
+        f"it **{minutes(whole - to_table3)}** for everything else: **{minutes(whole)}** together, and "
         f"{minutes(seconds.sum())} of processor time, {minutes(of_3)} of them for Table 3 and {minutes(of_4)} for what "
         "Table 4 needs besides.",
         "Wall and processor seconds and peak memory of every job, as Snakemake measured them; jobs ran side by side.",
