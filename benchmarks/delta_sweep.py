@@ -1,6 +1,7 @@
 """The δ-sweep of Figure 6: the package's way, its floor, and the way one would write first.
 
-Floor: one backbone pass a frame, one resampling and one pass of the heads a pair, each timed by itself.
+Floor: one pass of backbone and offset predictors a frame, one resampling and one pass of the heads a pair, each timed
+by itself.
 Naive: the whole detector, both backbone passes included, on every pair. Run: python benchmarks/delta_sweep.py [--paper]
 """
 
@@ -79,8 +80,9 @@ def measure(model: Model, video: Video, batch: int, repeats: int) -> dict[str, f
             network.detect(network.resampled(*both_frames(network.backbone, pair[:1], pair[1:])), pair_sizes[:1])
 
     n = len(inputs)
-    per_frame = seconds(lambda: network.backbone(inputs), repeats) / n
-    per_warp = seconds(lambda: network.resampled(features, shifted), repeats) / n
+    offsets = network.offsets(features, shifted)
+    per_frame = seconds(lambda: network.offsets.projections(network.backbone(inputs)), repeats) / n
+    per_warp = seconds(lambda: network.resampling(shifted, offsets), repeats) / n
     per_heads = seconds(lambda: network.detect(resampled, sizes), repeats) / n
     some = pairs.iloc[: max(2, len(unique) // 20)]
     result = {

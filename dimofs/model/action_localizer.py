@@ -11,7 +11,7 @@ from dimofs.model.backbone import STRIDES, Backbone, both_frames
 from dimofs.model.heads import LEVELS, image_list, proposal_network, pyramid, region_heads
 from dimofs.model.offsets import Offsets, Resampling
 from dimofs.model.pose_detector import Detections, Sizes
-from dimofs.model.region_pool import RegionPool
+from dimofs.model.roi_align import ProductRoIAlign
 from dimofs.model.shared_batch import shared
 
 #: Names of the motion maps beside P2..P5 in the feature dictionaries.
@@ -23,8 +23,8 @@ class BranchPool(nn.Module):
 
     def __init__(self, *, motion: bool) -> None:
         super().__init__()
-        self.appearance = RegionPool(list(LEVELS), output_size=7, sampling_ratio=2)
-        self.motion = RegionPool(list(MOTION_LEVELS), output_size=7, sampling_ratio=2) if motion else None
+        self.appearance = ProductRoIAlign(list(LEVELS), output_size=7, sampling_ratio=2)
+        self.motion = ProductRoIAlign(list(MOTION_LEVELS), output_size=7, sampling_ratio=2) if motion else None
 
     def forward(self, features: dict[str, Tensor], boxes: list[Tensor], sizes: Sizes) -> list[Tensor]:
         """Pool both kinds of map over the same boxes; returns one (R, C, 7, 7) per branch."""

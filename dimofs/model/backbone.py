@@ -14,6 +14,8 @@ from dimofs.config import Model
 
 #: Strides of the four scales P2..P5 (A6).
 STRIDES = (4, 8, 16, 32)
+
+#: How many scales there are; s = 1..SCALES in the paper.
 SCALES = len(STRIDES)
 
 #: Mean and standard deviation of ImageNet's colours, for RGB in [0, 1]; pretrained weights expect them.

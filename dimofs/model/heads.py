@@ -10,7 +10,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
 from dimofs.config import Model
 from dimofs.model.backbone import STRIDES
-from dimofs.model.region_pool import RegionPool
+from dimofs.model.roi_align import ProductRoIAlign
 from dimofs.model.shared_batch import CountingHeads, ImageSampler
 
 #: Names of P2..P5 in the feature dictionaries that torchvision's parts take.
@@ -69,12 +69,12 @@ def pose_heads(model: Model) -> CountingHeads:
     channels = model.fpn_channels
     heads = region_heads(
         model,
-        RegionPool(list(LEVELS), output_size=7, sampling_ratio=2),
+        ProductRoIAlign(list(LEVELS), output_size=7, sampling_ratio=2),
         TwoMLPHead(channels * 7**2, model.box_features),
         FastRCNNPredictor(model.box_features, 2),
         model.nms_threshold,
     )
-    heads.keypoint_roi_pool = RegionPool(list(LEVELS), output_size=14, sampling_ratio=2)
+    heads.keypoint_roi_pool = ProductRoIAlign(list(LEVELS), output_size=14, sampling_ratio=2)
     heads.keypoint_head = KeypointRCNNHeads(channels, model.keypoint_layers)
     heads.keypoint_predictor = KeypointRCNNPredictor(model.keypoint_layers[-1], KEYPOINTS)
     # The loss compares places of a map, so a constant for the whole map has no gradient but the rounding of sums, of

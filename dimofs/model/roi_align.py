@@ -13,11 +13,11 @@ from torchvision.ops.poolers import LevelMapper
 from dimofs.model.backbone import STRIDES
 
 #: Cells of a map up to which products over all of its rows and columns are quicker than visits of samples
-#: (benchmarks/region_pool.py).
+#: (benchmarks/roi_align.py).
 PRODUCT_CELLS = 64 * 64
 
 
-class RegionPool(MultiScaleRoIAlign):
+class ProductRoIAlign(MultiScaleRoIAlign):
     """torchvision's multi-scale RoIAlign over P2..P5, by matrix products where maps are small and on a CPU.
 
     Both forms compute the same, to rounding: each RoI from the level of its size (224 pixels ↔ P4), `output_size` bins

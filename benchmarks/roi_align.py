@@ -1,7 +1,7 @@
 """RoIAlign by matrix products beside torchvision's, which it equals: sizes of the default scenario, of the street's
 windows and of larger frames, forward and backward, one thread.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/region_pool.py
+Run: OMP_NUM_THREADS=1 python benchmarks/roi_align.py
 """
 
 import statistics
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign
 
-from dimofs.model import region_pool
+from dimofs.model import roi_align
 from dimofs.model.backbone import STRIDES
-from dimofs.model.region_pool import RegionPool
+from dimofs.model.roi_align import ProductRoIAlign
 
 LEVELS = ["0", "1", "2", "3"]
 ROUNDS = 15
@@ -31,7 +31,7 @@ CASES = (
 def timed(pool: MultiScaleRoIAlign, maps: list[Tensor], boxes: list[Tensor], side: int) -> tuple[float, float]:
     """Milliseconds of one pass forward and one backward; torchvision's op takes float32, as under autocast."""
     start = time.perf_counter()
-    ready = maps if isinstance(pool, RegionPool) else [level.float() for level in maps]
+    ready = maps if isinstance(pool, ProductRoIAlign) else [level.float() for level in maps]
     pooled = pool(dict(zip(LEVELS, ready, strict=True)), boxes, [(side, side)] * len(boxes))
     forward = time.perf_counter() - start
     start = time.perf_counter()
@@ -41,7 +41,7 @@ def timed(pool: MultiScaleRoIAlign, maps: list[Tensor], boxes: list[Tensor], sid
 
 def main() -> None:
     torch.set_num_threads(1)
-    region_pool.PRODUCT_CELLS = 10**9  # products at every size
+    roi_align.PRODUCT_CELLS = 10**9  # products at every size
     print("| maps | dtype | torchvision forward, backward, ms | products forward, backward, ms | times as fast |")
     print("| --- | --- | --- | --- | --- |")
     for name, images, channels, side, rois, bins in CASES:
@@ -55,7 +55,7 @@ def main() -> None:
                 .requires_grad_()
                 for stride in STRIDES
             ]
-            pools = (MultiScaleRoIAlign(LEVELS, bins, 2), RegionPool(LEVELS, bins, 2))
+            pools = (MultiScaleRoIAlign(LEVELS, bins, 2), ProductRoIAlign(LEVELS, bins, 2))
             rounds = [[timed(pool, maps, boxes, side) for pool in pools] for _ in range(ROUNDS)]
             theirs, ours = (
                 [statistics.median(turn[form][way] for turn in rounds) for way in (0, 1)] for form in (0, 1)
