@@ -62,7 +62,7 @@ overlay: street ## that footage with skeletons, tracks and motion: scenarios/str
 	cd scenarios/street && dimofs video data/street/vtest.avi --checkpoint results/pretrain/dimofs.safetensors --out results/overlay
 
 test: check ## every check and test
-	python -m pytest -n 2 --dist loadfile tests/workflow tests/unit # the longest first; a file shares what it makes
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/workflow tests/unit # the longest first
 
 check: $(READY) ## style, types and lint
 	ruff check .

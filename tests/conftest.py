@@ -53,3 +53,9 @@ def encode() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute in float32 even where the processor multiplies bfloat16, for comparisons to rounding."""
+    monkeypatch.setattr("dimofs.training.loop.computes_bfloat16", lambda target: False)

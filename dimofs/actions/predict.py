@@ -1,6 +1,7 @@
 """Action detections in Frame A for every pair of an index (§6.2); what does not depend on δ is computed once."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from dimofs.model.action_localizer import ActionLocalizer
 from dimofs.model.backbone import SCALES
 from dimofs.pairs.loading import load_frames
 from dimofs.pairs.window import FeatureWindow
-from dimofs.training.loop import as_input, device
+from dimofs.training.loop import device, encode
 
 #: Columns of a table of action detections: one row a detected box and class.
 COLUMNS = ("video", "frame", "delta", "label", "score", "box")
@@ -38,11 +39,11 @@ def detect_actions(
     target = device()
     length = len(video.frames)
 
-    def encode(frames: Tensor) -> list[Tensor]:
-        levels = network.backbone(as_input(frames, target))
+    def layers(frames: Tensor) -> list[Tensor]:
+        levels = network.backbone(frames)
         return levels if network.offsets is None else [*levels, *network.projections(levels)]
 
-    window = FeatureWindow(encode, video, config.model, batch_size)
+    window = FeatureWindow(partial(encode, layers), video, config.model, batch_size)
     frames, _, _ = load_frames(video, range(length), config.model) if plan.motion == "flow" else (None, None, None)
     ordered = sorted(set(pairs))
     frames_a = sorted({a for a, _ in ordered})
@@ -93,7 +94,8 @@ def _inflated_features(
     clips = [[min(max(frame + step, 0), last) for frame in chunk] for step in (0, -1, 1)]
     loaded = [load_frames(video, positions, config.model) for positions in clips]
     window.scale = loaded[0][2]
-    return network.encode(tuple(as_input(frames, device()) for frames, _, _ in loaded)), loaded[0][1]
+    features = encode(lambda *frames: network.encode(frames), *(frames for frames, _, _ in loaded))
+    return features, loaded[0][1]
 
 
 def predict(

@@ -1,5 +1,7 @@
 """The two-branch action localiser (§5.1, Figure 4) and its rivals of Table 3."""
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -74,6 +76,13 @@ class ActionLocalizer(nn.Module):
         )
         self.inflated = inflated
 
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; where proposals cannot get better, they are those of evaluation."""
+        super().train(mode)
+        behind = (self.backbone, self.resampling, self.rpn)
+        self.rpn.train(mode and any(weight.requires_grad for part in behind for weight in part.parameters()))
+        return self
+
     def motion(self, features_a: list[Tensor], features_b: list[Tensor]) -> list[Tensor]:
         """Compute the DiMoFs maps of pairs, per scale (N, 2C, H, W); feature pixels, or frame pixels (A15, A26)."""
         return self._scaled(self._predictors()(features_a, features_b))
@@ -100,7 +109,7 @@ class ActionLocalizer(nn.Module):
     def losses(
         self, frames: tuple[Tensor, ...], flow: list[Tensor] | None, sizes: Sizes, targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        """Compute the losses of Frame A's boxes and classes, and of its proposals where anything learns from them.
+        """Compute the losses of Frame A's boxes and classes, and of its proposals where these can get better.
 
         frames: (A, B) for offsets, (A,) beside a flow, (A, previous, next) inflated; each (N, 3, H, W) RGB in [0, 1].
         flow: with motion "flow", per scale (N, 2, H, W).
@@ -117,8 +126,7 @@ class ActionLocalizer(nn.Module):
         levels |= dict(zip(MOTION_LEVELS, motion, strict=False))
         _, roi_losses = self.roi_heads(levels, proposals, sizes, targets)
         roi_losses["loss_box_reg"] = self._box_loss_weight * roi_losses["loss_box_reg"]
-        losses = {**{name: loss for name, loss in rpn_losses.items() if loss.requires_grad}, **roi_losses}
-        return shared(losses, self.rpn.fg_bg_sampler, self.roi_heads)
+        return shared({**rpn_losses, **roi_losses}, self.rpn.fg_bg_sampler, self.roi_heads)
 
     def propose(self, features: list[Tensor], sizes: Sizes) -> tuple[list[Tensor], list[Tensor]]:
         """Compute what all δ of a Frame A share: per frame, proposals (R, 4) and the appearance MLP's output (R, F)."""

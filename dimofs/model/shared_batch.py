@@ -86,8 +86,9 @@ def shared(losses: dict[str, Tensor], sampler: ImageSampler, heads: CountingHead
     if processes == 1:
         return losses
     rois = heads.fg_bg_sampler.chosen
-    counts = dict.fromkeys(("loss_objectness", "loss_rpn_box_reg"), sampler.chosen)
-    counts |= dict.fromkeys(("loss_classifier", "loss_box_reg"), rois)
+    counts = dict.fromkeys(("loss_classifier", "loss_box_reg"), rois)
+    if "loss_objectness" in losses:
+        counts |= dict.fromkeys(("loss_objectness", "loss_rpn_box_reg"), sampler.chosen)
     if heads.has_keypoint():
         counts["loss_keypoint"] = heads.joints
     own = torch.stack([counts[name] for name in losses]).float()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from dimofs.datasets.records import Array, Video
 from dimofs.model import fields
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.pairs.window import FeatureWindow, Load
-from dimofs.training.loop import as_input, device
+from dimofs.training.loop import encode
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def pair_motions(
     if network.offsets is None:
         raise ValueError("a single-frame detector has no offsets; build it with pairs=True")
     ordered = sorted(set(pairs))
-    window = FeatureWindow(lambda frames: network.backbone(as_input(frames, device())), video, model, batch_size)
+    window = FeatureWindow(partial(encode, network.backbone), video, model, batch_size)
     for start in range(0, len(ordered), batch_size):
         chunk = ordered[start : start + batch_size]
         window.forget(min(min(pair) for pair in ordered[start:]))

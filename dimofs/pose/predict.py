@@ -1,6 +1,7 @@
 """Pose in Frame A from Frame B, for every pair of an index (§5); each frame passes the backbone once for all δ."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from dimofs.datasets.records import Video
 from dimofs.model.backbone import SCALES
 from dimofs.model.pose_detector import Detections, PoseDetector
 from dimofs.pairs.window import FeatureWindow
-from dimofs.training.loop import as_input, device
+from dimofs.training.loop import device, encode
 
 #: Columns of a table of predictions: one row a detected person.
 COLUMNS = ("video", "frame", "delta", "score", "box", "joints", "joint_scores")
@@ -29,11 +30,11 @@ def detect_pairs(
     """
     ordered = sorted(set(pairs))
 
-    def encode(frames: Tensor) -> list[Tensor]:
-        levels = network.backbone(as_input(frames, device()))
+    def layers(frames: Tensor) -> list[Tensor]:
+        levels = network.backbone(frames)
         return levels if network.offsets is None else [*levels, *network.offsets.projections(levels)]
 
-    window = FeatureWindow(encode, video, model, batch_size)
+    window = FeatureWindow(partial(encode, layers), video, model, batch_size)
     for start in range(0, len(ordered), batch_size):
         chunk = ordered[start : start + batch_size]
         window.forget(min(min(pair) for pair in ordered[start:]))

@@ -29,7 +29,7 @@ from dimofs.model.fields import joint_features, motion_fields
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.pairs.loading import as_tensor, network_scale, resize
 from dimofs.training.checkpoint import load_checkpoint, save_checkpoint
-from dimofs.training.loop import as_input, device, source_digest
+from dimofs.training.loop import device, encode, source_digest
 
 Array = NDArray[np.float32]
 Pair = tuple[int, int]
@@ -122,13 +122,13 @@ def paired_features(
     waiting = sorted(set(pairs), key=lambda pair: (max(pair), pair))
     held: dict[int, tuple[Image, list[Tensor]]] = {}
     for start, images, scale in _chunks(dive, model, batch_size):
-        levels = backbone(as_input(as_tensor(images), device()))
-        held |= {start + row: (image, [level[row] for level in levels]) for row, image in enumerate(images)}
+        levels = encode(backbone, as_tensor(images))
+        held |= {start + row: (image, [level[row : row + 1] for level in levels]) for row, image in enumerate(images)}
         ready = [pair for pair in waiting if max(pair) < start + len(images)]
         waiting = waiting[len(ready) :]
         if ready:
             features_a, features_b = (
-                [torch.stack(scales) for scales in zip(*(held[pair[end]][1] for pair in ready), strict=True)]
+                [torch.cat(scales) for scales in zip(*(held[pair[end]][1] for pair in ready), strict=True)]
                 for end in (0, 1)
             )
             yield Ready(ready, features_a, features_b, {frame: kept[0] for frame, kept in held.items()}, scale)

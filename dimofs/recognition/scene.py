@@ -18,7 +18,7 @@ from dimofs.datasets.records import Image
 from dimofs.datasets.synthetic.sidecar import covers, load_sidecar
 from dimofs.model.backbone import Backbone
 from dimofs.pairs.loading import network_frames
-from dimofs.training.loop import as_input, device
+from dimofs.training.loop import device, encode
 
 
 def hide(frame: Image, hidden: NDArray[np.bool_]) -> Image:
@@ -44,6 +44,6 @@ def scene_descriptors(
             chosen = set(np.linspace(0, dive.frames - 1, frames).astype(int).tolist())
             seen = [hide(frame, hidden[i]) for i, frame in enumerate(read_frames(dive)) if i in chosen]
             images, _, _ = network_frames(seen, model)
-            levels = backbone(as_input(images, device()))
+            levels = encode(backbone, images)
             described.append(torch.cat([level.mean(dim=(0, 2, 3)) for level in levels]).cpu().numpy())
     return np.stack(described).astype(np.float64)

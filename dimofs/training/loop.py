@@ -81,6 +81,18 @@ def as_input(frames: Tensor, target: torch.device) -> Tensor:
     return frames.to(target, non_blocking=True).float() / 255
 
 
+def encode(layers: Callable[..., list[Tensor]], *frames: Tensor) -> list[Tensor]:
+    """Run `layers`, a backbone with what follows it, on frames (N, 3, H, W) uint8 outside training.
+
+    Returns their features as float32, though computed in mixed precision where training is: the heads behind them
+    compare scores, which bfloat16 would tie.
+    """
+    target = device()
+    with torch.autocast(target.type, torch.bfloat16, enabled=computes_bfloat16(target)):
+        levels = layers(*(as_input(part, target) for part in frames))
+    return [level.float() for level in levels]
+
+
 def learning_rate(training: Training, step: int) -> float:
     """Rate at a step: linear warm-up from a third, then a cosine to zero or ×0.1 at each milestone."""
     warmup = min(1.0, 1 / 3 + 2 / 3 * step / training.warmup_steps) if training.warmup_steps else 1.0

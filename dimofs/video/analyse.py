@@ -22,7 +22,7 @@ from dimofs.pairs.loading import network_frames
 from dimofs.pairs.window import FeatureWindow
 from dimofs.pose.pretrain import detector_of
 from dimofs.tracking.link import Tracker, exported_joints
-from dimofs.training.loop import as_input, device
+from dimofs.training.loop import device, encode
 from dimofs.video.read import Picture, open_footage
 
 #: Frames a forward pass.
@@ -122,13 +122,13 @@ def analyse_pictures(
     held: dict[int, Picture] = {}  # encoded, but not yet analysed themselves
 
     @torch.inference_mode()
-    def encode(frames: Tensor) -> list[Tensor]:
-        return detector.backbone(as_input(frames, device()))
+    def features(frames: Tensor) -> list[Tensor]:
+        return encode(detector.backbone, frames)
 
     def load(frames: Sequence[int]) -> tuple[Tensor, list[tuple[int, int]], float]:
         return network_frames([held[frame].image for frame in frames], model)
 
-    window = FeatureWindow(encode, load, model, BATCH)
+    window = FeatureWindow(features, load, model, BATCH)
     encoded, ended = first_needed(first, deltas), False
     for start in count(first, BATCH):
         while not ended and encoded < start + BATCH + max(0, *deltas):

@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 SPY = Path(__file__).parent / "spy"
@@ -126,60 +128,86 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(dropped)} | own
 
 
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Clone:
+    """Give a clone that the first of pytest-xdist's workers to need it makes; the others wait for it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    made = folder / "made"
+    with FileLock(f"{folder}.lock"):
+        if not made.exists():
+            folder.mkdir()  # fails if another worker has failed to make it
+            make(folder / "dimofs")
+            made.touch()
+    return Clone(folder / "dimofs")
+
+
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A repository of the working tree: tracked files, and new ones that git does not ignore; no run is recorded."""
-    target = tmp_path_factory.mktemp("source") / "dimofs"
-    names = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-    ).stdout.decode()
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target / name)
-    for lock in (*target.glob("scenarios/*/dvc.lock"), target / "dvc.lock"):
-        lock.unlink(missing_ok=True)
-    clone = Clone(target)
-    clone.git("init", "--quiet", "--initial-branch", "main")
-    clone.git("add", "--all")
-    clone.git("commit", "--quiet", "--message", "working tree")
-    return clone
+
+    def make(target: Path) -> None:
+        names = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+        ).stdout.decode()
+        for name in filter(None, names.split("\0")):
+            if (ROOT / name).is_file():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, target / name)
+        for lock in (*target.glob("scenarios/*/dvc.lock"), target / "dvc.lock"):
+            lock.unlink(missing_ok=True)
+        clone = Clone(target)
+        clone.git("init", "--quiet", "--initial-branch", "main")
+        clone.git("add", "--all")
+        clone.git("commit", "--quiet", "--message", "working tree")
+
+    return shared(tmp_path_factory, "source", make)
 
 
 @pytest.fixture(scope="session")
-def spied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of records that the verbs of `by_snakemake` left."""
-    return tmp_path_factory.mktemp("spied")
-
-
-@pytest.fixture(scope="session")
-def by_snakemake(tmp_path_factory: pytest.TempPathFactory, source: Clone, spied: Path) -> Clone:
+def by_snakemake(tmp_path_factory: pytest.TempPathFactory, source: Clone) -> Clone:
     """A clone in which Snakemake has made everything. Read only."""
-    clone = source.clone(tmp_path_factory.mktemp("snakemake") / "dimofs")
-    command = ("snakemake", "--cores", "8", "--directory", SMOKE, "all")
-    log = clone.run(*command, folder=clone.root, DIMOFS_SPY=str(spied), PYTHONPATH=f"{SPY}{os.pathsep}{ROOT}")
-    (clone.root / "run.log").write_text(log, encoding="utf-8")
-    return clone
+
+    def make(target: Path) -> None:
+        clone = source.clone(target)
+        spied = target.parent / "spied"
+        spied.mkdir()
+        command = ("snakemake", "--cores", "8", "--directory", SMOKE, "all")
+        log = clone.run(*command, folder=target, DIMOFS_SPY=str(spied), PYTHONPATH=f"{SPY}{os.pathsep}{ROOT}")
+        (target / "run.log").write_text(log, encoding="utf-8")
+
+    return shared(tmp_path_factory, "by_snakemake", make)
+
+
+@pytest.fixture(scope="session")
+def spied(by_snakemake: Clone) -> Path:
+    """Folder of records that the verbs of `by_snakemake` left."""
+    return by_snakemake.root.parent / "spied"
 
 
 @pytest.fixture(scope="session")
 def by_dvc(tmp_path_factory: pytest.TempPathFactory, source: Clone) -> Clone:
     """Another clone in which `dvc repro` has made everything; committed, and pushed to a DVC remote. Read only."""
-    clone = source.clone(tmp_path_factory.mktemp("dvc") / "dimofs")
-    clone.run("dvc", "repro")
-    clone.run("dvc", "remote", "add", "--default", "store", str(tmp_path_factory.mktemp("remote")))
-    clone.git("add", "--all")
-    clone.git("commit", "--quiet", "--message", "a run")
-    clone.run("dvc", "push", "dvc.yaml")
-    return clone
+
+    def make(target: Path) -> None:
+        clone = source.clone(target)
+        clone.run("dvc", "repro")
+        clone.run("dvc", "remote", "add", "--default", "store", str(target.parent / "store"))
+        clone.git("add", "--all")
+        clone.git("commit", "--quiet", "--message", "a run")
+        clone.run("dvc", "push", "dvc.yaml")
+
+    return shared(tmp_path_factory, "by_dvc", make)
 
 
 @pytest.fixture(scope="session")
 def restored(tmp_path_factory: pytest.TempPathFactory, by_dvc: Clone) -> Clone:
     """A fresh clone of `by_dvc` after `make restore`. Read only."""
-    clone = by_dvc.clone(tmp_path_factory.mktemp("restored") / "dimofs")
-    clone.run(sys.executable, "-m", "workflow.restore", SMOKE, folder=clone.root)
-    return clone
+
+    def make(target: Path) -> None:
+        clone = by_dvc.clone(target)
+        clone.run(sys.executable, "-m", "workflow.restore", SMOKE, folder=target)
+
+    return shared(tmp_path_factory, "restored", make)

@@ -18,9 +18,6 @@ rule datasets:
         "the data sets are there"
 
 
-RENDERED_FIRST = ("posetrack18", "stills")
-
-
 rule render:
     """Render people from moving 3-D skeletons; stills stand for the paper's COCO, the corpus for Kinetics (§3, §6)."""
     input:
@@ -34,9 +31,8 @@ rule render:
         "logs/benchmarks/datasets/{name}.jsonl"
     wildcard_constraints:
         name="|".join({"posetrack18", "stills", "jhmdb", "diving48", "corpus"} - {*UNPACKED, *CUT}),
-    # What the first training waits for comes first and takes every core; the others run beside that training.
-    priority: lambda wildcards: 3 if wildcards.name in RENDERED_FIRST else 1
-    threads: lambda wildcards: CPUS if wildcards.name in RENDERED_FIRST else max(1, CPUS // 2)
+    priority: 3  # it takes every core, so later it would wait until no other job runs
+    threads: CPUS
     resources:
         mem_mb=2000,
     params:

@@ -65,6 +65,7 @@ def pairs_of(videos: list[Video], deltas: tuple[int, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@pytest.mark.usefixtures("in_float32")
 @torch.inference_mode()
 def test_every_pair_has_the_detections_of_the_whole_network(config, videos, network):
     pairs = pairs_of(videos, (0, 2, 9))

@@ -59,6 +59,7 @@ class CountingBackbone(torch.nn.Module):
         return self.backbone(frames)
 
 
+@pytest.mark.usefixtures("in_float32")
 @torch.inference_mode()
 def test_the_sweep_gives_what_the_whole_detector_gives_pair_by_pair(model, video, network):
     pairs = pair_index([video], {"val": (-5, -1, 0, 2, 4)})

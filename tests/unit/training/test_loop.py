@@ -16,8 +16,9 @@ import dimofs
 from dimofs.config import Training
 from dimofs.pairs.loading import Batch
 from dimofs.pairs.sampling import Draw
+from dimofs.training import loop
 from dimofs.training.checkpoint import load_checkpoint
-from dimofs.training.loop import Run, TrainingError, computes_bfloat16, learning_rate, train
+from dimofs.training.loop import Run, TrainingError, computes_bfloat16, encode, learning_rate, train
 
 TRAINING = Training(
     steps=30, batch_size=4, optimizer="adamw", learning_rate=0.01, weight_decay=1e-4, warmup_steps=5, schedule="cosine",
@@ -186,3 +187,17 @@ def test_rates_follow_the_schedule():
 def test_precision_is_mixed_where_the_device_computes_bfloat16(device, able, mixed, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert computes_bfloat16(torch.device(device)) is mixed
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_features_outside_training_are_float32_whatever_computes_them(mixed, monkeypatch):
+    monkeypatch.setattr(loop, "computes_bfloat16", lambda target: mixed)
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv2d(3, 8, 3, padding=1)
+    first, second = torch.randint(0, 256, (2, 2, 3, 16, 16), dtype=torch.uint8)
+    with torch.inference_mode():
+        (level,) = encode(lambda a, b: [convolution(a - b)], first, second)
+        expected = convolution(first / 255 - second / 255)
+    assert level.dtype == torch.float32
+    error = float((level - expected).abs().max() / expected.abs().max())
+    assert 1e-4 < error < 1e-2 if mixed else error < 1e-6

@@ -25,6 +25,7 @@ def analysed(detector, model, frames, deltas, score=0.0, tracker=None, first=0):
     return list(analyse_pictures(detector, model, pictures, deltas, score, tracker or Tracker(LINKER), first))
 
 
+@pytest.mark.usefixtures("in_float32")
 @torch.inference_mode()
 def test_it_is_the_detector_on_every_frame_and_its_offsets_on_every_pair(detector, model, frames):
     large = [np.repeat(np.repeat(frame, 2, 0), 2, 1) for frame in frames[:11]]
