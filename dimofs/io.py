@@ -1,12 +1,31 @@
-"""Writers that never leave a half-written file under its final name."""
+"""Many files read at once, and writers that never leave a half-written file under its final name."""
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
+
+_Item = TypeVar("_Item")
+_Content = TypeVar("_Content")
+
+
+#: Files that are read at once.
+_READERS = 16
+
+
+def read_together(read: Callable[[_Item], _Content], items: Iterable[_Item]) -> list[_Content]:
+    """Apply `read` to items on several threads; results in order, and the error of the first item that has one.
+
+    What no memory holds any more takes some 20 ms a file, on this project's own disk as on a cluster's file system,
+    and nearly all of that is waiting.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(read, items))
 
 
 @contextmanager

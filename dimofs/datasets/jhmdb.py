@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dimofs.datasets.missing import read_missing
 from dimofs.datasets.records import JHMDB_CLASSES, JHMDB_JOINTS, Array, DatasetError, Frame, Person, Video
+from dimofs.io import read_together
 
 _UNPACK = "unpack the archive again or correct the file"
 _PARTS = {"1": "train", "2": "test"}
@@ -30,7 +31,8 @@ def read_jhmdb(root: Path, split: int) -> list[Video]:
     """
     missing = read_missing(root)
     parts = read_split(root / "splits", split)
-    return [read_clip(root, name, part) for name, part in sorted(parts.items()) if name not in missing]
+    present = [(name, part) for name, part in sorted(parts.items()) if name not in missing]
+    return read_together(lambda clip: read_clip(root, *clip), present)
 
 
 def read_split(folder: Path, split: int) -> dict[str, str]:

@@ -17,6 +17,7 @@ import numpy as np
 from dimofs.datasets.json_files import read_json
 from dimofs.datasets.missing import read_missing
 from dimofs.datasets.records import POSETRACK_JOINTS, Array, DatasetError, Frame, Person, Video
+from dimofs.io import read_together
 
 _UNPACK = "unpack the archive again or correct the file"
 #: `bbox` of the official files is the extent of the labelled joints, enlarged about its centre by this factor.
@@ -68,7 +69,8 @@ def _read_split(root: Path, folder: Path, missing: set[str]) -> list[Video]:
     if not files:
         raise DatasetError(f"{folder}: holds no label file (*.json); unpack the labels or remove the empty folder")
     split = folder.name
-    return [read_posetrack18_file(path, root, split) for path in files if f"{split}/{path.stem}" not in missing]
+    present = [path for path in files if f"{split}/{path.stem}" not in missing]
+    return read_together(lambda path: read_posetrack18_file(path, root, split), present)
 
 
 def read_posetrack18_file(path: Path, root: Path, split: str) -> Video:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dimofs.config import Augmentation, Model
 from dimofs.datasets.records import DatasetError, Frame, Image, Video
+from dimofs.io import read_together
 from dimofs.pairs.sampling import Draw
 
 #: Boxes made from joints are enlarged by this factor about their centre (facts of §3.4: Detect-and-Track).
@@ -276,10 +277,8 @@ class PairLoader:
     def batch(self, draws: Sequence[Draw]) -> Batch:
         """Load one batch: all frames of a draw under the same random change."""
         frames, sizes, targets = [], [], []
-        for draw in draws:
+        for draw, images in zip(draws, read_together(self._images, draws), strict=True):
             video = self._videos[draw.video]
-            positions = [draw.frame_a, *self._beside(draw, len(video.frames))]
-            images = self._read(video, positions)
             scale = network_scale(images[0], self._model, self._short_side(draw))
             images = [resize(image, scale) for image in images]
             height, width = images[0].shape[:2]
@@ -294,6 +293,10 @@ class PairLoader:
         columns = tuple(as_tensor(column) for column in zip(*frames, strict=True))
         return Batch(columns, sizes, targets, list(draws))
 
+    def _images(self, draw: Draw) -> list[Image]:
+        video = self._videos[draw.video]
+        return self._read(video, [draw.frame_a, *self._beside(draw, len(video.frames))])
+
     def _short_side(self, draw: Draw) -> int | None:
         """Draw the short side of an example's frames (facts of §3.4: Detect-and-Track's multi-scale training)."""
         sides = self._augmentation.short_sides
@@ -302,7 +305,7 @@ class PairLoader:
 
 def load_frames(video: Video, positions: Sequence[int], model: Model) -> tuple[Tensor, list[tuple[int, int]], float]:
     """Load frames of one video for inference; returns what `network_frames` does."""
-    return network_frames([read_frame(video.frames[position]) for position in positions], model)
+    return network_frames(read_together(read_frame, [video.frames[position] for position in positions]), model)
 
 
 def network_frames(images: Sequence[Image], model: Model) -> tuple[Tensor, list[tuple[int, int]], float]:

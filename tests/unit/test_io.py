@@ -1,12 +1,13 @@
-"""Files appear whole under their final name, or not at all."""
+"""Files are read at once, and appear whole under their final name, or not at all."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from dimofs.io import replacing, write_csv, write_parquet
+from dimofs.io import read_together, replacing, write_csv, write_parquet
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -70,3 +71,23 @@ def test_parquet_keeps_types_and_lists(tmp_path: Path) -> None:
     assert read["video"].to_list() == table["video"].to_list()
     np.testing.assert_array_equal(np.stack(read["box"]), np.stack(table["box"]))
     assert read["box"][0].dtype == np.float32
+
+
+def test_files_are_read_at_once_and_come_in_order():
+    gate = threading.Barrier(8, timeout=10)  # opens when eight readers wait at it
+
+    def read(number: int) -> int:
+        gate.wait()
+        return number
+
+    assert read_together(read, range(16)) == list(range(16))
+
+
+def test_the_first_of_several_errors_is_told():
+    def read(number: int) -> int:
+        if number in (3, 5):
+            raise ValueError(f"file {number}")
+        return number
+
+    with pytest.raises(ValueError, match="file 3"):
+        read_together(read, range(8))
