@@ -43,7 +43,8 @@ rule train_actions:
         "logs/benchmarks/actions/{training}{run}.jsonl"
     wildcard_constraints:
         training="|".join(TRAININGS),
-    priority: 1  # the long jobs first, the short ones fill the gaps
+    # The long jobs first, the short ones fill the gaps; with a flow from outside, training and prediction are the longest.
+    priority: lambda wildcards: 2 if find_training(COLUMNS, wildcards.training).motion == "flow" else 1
     threads: CHECKED.actions.training.threads
     resources:
         mem_mb=3000,

@@ -31,7 +31,7 @@ rule render:
         "logs/benchmarks/datasets/{name}.jsonl"
     wildcard_constraints:
         name="|".join({"posetrack18", "stills", "jhmdb", "diving48", "corpus"} - {*UNPACKED, *CUT}),
-    priority: 3  # it takes every core, so later it would wait until no other job runs
+    priority: 100  # it takes every core, so later it would wait until no other job runs; more than all others together
     threads: CPUS
     resources:
         mem_mb=2000,
