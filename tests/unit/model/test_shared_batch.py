@@ -86,7 +86,8 @@ def spread_means(values: dict[str, list[list[float]]], monkeypatch: pytest.Monke
     for rank in range(processes):
         monkeypatch.setattr(shared_batch, "place", lambda rank=rank: (rank, processes))
         sampler = ImageSampler(1, 0.5)
-        sampler.chosen = counts["loss_objectness"][rank]
+        if "loss_objectness" in values:  # else the RPN does not learn, and its sampler is never asked
+            sampler.chosen = counts["loss_objectness"][rank]
         joints = len(values["loss_keypoint"][rank]) if "loss_keypoint" in values else None
         heads = Heads(len(values["loss_classifier"][rank]), joints)
         means = {name: torch.tensor(lists[rank] or [0.0]).mean() for name, lists in values.items()}
@@ -114,6 +115,11 @@ def test_a_batch_without_any_joint_has_no_keypoint_loss(monkeypatch: pytest.Monk
         "loss_objectness": [[1.0], [1.0]], "loss_classifier": [[1.0], [1.0]], "loss_keypoint": [[], []],
     }  # fmt: skip
     assert spread_means(values, monkeypatch)["loss_keypoint"] == 0
+
+
+def test_an_rpn_that_does_not_learn_needs_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = spread_means({"loss_classifier": [[2.0], [4.0, 6.0]], "loss_box_reg": [[0.0], [3.0, 3.0]]}, monkeypatch)
+    assert found == pytest.approx({"loss_classifier": 4.0, "loss_box_reg": 2.0})
 
 
 def test_alone_nothing_is_weighted() -> None:
