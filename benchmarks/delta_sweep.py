@@ -24,7 +24,7 @@ from dimofs.model.pose_detector import PoseDetector
 from dimofs.pairs.index import pair_index
 from dimofs.pairs.loading import load_frames
 from dimofs.pose.predict import predict
-from dimofs.training.loop import as_input
+from dimofs.training.loop import as_input, encode
 
 ROOT = Path(__file__).parents[1]
 DELTAS = range(-10, 11)
@@ -79,9 +79,12 @@ def measure(model: Model, video: Video, batch: int, repeats: int) -> dict[str, f
             pair = as_input(pair, torch.device("cpu"))
             network.detect(network.resampled(*both_frames(network.backbone, pair[:1], pair[1:])), pair_sizes[:1])
 
+    def layers(part: torch.Tensor) -> list[torch.Tensor]:
+        return network.offsets.projections(network.backbone(part))
+
     n = len(inputs)
     offsets = network.offsets(features, shifted)
-    per_frame = seconds(lambda: network.offsets.projections(network.backbone(inputs)), repeats) / n
+    per_frame = seconds(lambda: encode(layers, images), repeats) / n
     per_warp = seconds(lambda: network.resampling(shifted, offsets), repeats) / n
     per_heads = seconds(lambda: network.detect(resampled, sizes), repeats) / n
     some = pairs.iloc[: max(2, len(unique) // 20)]

@@ -322,7 +322,9 @@ class Actions(Section):
     inflated_frames: Literal[3] = Field(description="frames of the inflated 3-D baseline (A30)")
     flow: Farneback
     batch_size: int = Field(ge=1, description="pairs a forward pass at test time")
-    proposals_test: int = Field(ge=1, description="proposals scored per frame at test time")
+    proposals_test: int = Field(
+        ge=1, description="proposals per frame at test time, and in training where they cannot get better"
+    )
     nms_threshold: float = Field(gt=0, le=1, description="per-class IoU suppression (ACT: 0.3)")
     sweep: tuple[str, ...] = Field(description="trainings of config/ablations.tsv that Figure 7 sweeps over δ")
 

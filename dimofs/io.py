@@ -13,7 +13,6 @@ import pandas as pd
 _Item = TypeVar("_Item")
 _Content = TypeVar("_Content")
 
-
 #: Files that are read at once.
 _READERS = 16
 
@@ -21,8 +20,7 @@ _READERS = 16
 def read_together(read: Callable[[_Item], _Content], items: Iterable[_Item]) -> list[_Content]:
     """Apply `read` to items on several threads; results in order, and the error of the first item that has one.
 
-    What no memory holds any more takes some 20 ms a file, on this project's own disk as on a cluster's file system,
-    and nearly all of that is waiting.
+    A file that memory does not hold any more can take 20 ms, nearly all of which is waiting (docs/decisions.md).
     """
     with ThreadPoolExecutor(_READERS) as pool:
         return list(pool.map(read, items))
