@@ -2,8 +2,9 @@
 
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -22,8 +23,19 @@ def read_together(read: Callable[[_Item], _Content], items: Iterable[_Item]) -> 
 
     A file that memory does not hold any more can take 20 ms, nearly all of which is waiting (docs/decisions.md).
     """
+    return list(read_ahead(read, items))
+
+
+def read_ahead(read: Callable[[_Item], _Content], items: Iterable[_Item]) -> Iterator[_Content]:
+    """Give what `read_together` does one after the other, some items ahead of the one that takes them."""
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(read, items))
+        waiting: deque[Future[_Content]] = deque()
+        for item in items:
+            waiting.append(pool.submit(read, item))
+            if len(waiting) > _READERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 @contextmanager

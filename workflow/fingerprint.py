@@ -85,23 +85,31 @@ def _code(module: str) -> tuple[frozenset[str], str]:
 
 def _tree(module: str) -> ast.Module:
     tree = ast.parse(_file(module).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [part for part in body if not _is_idle(part)] or [ast.Pass()]  # type: ignore[attr-defined]
+    for node in [tree, *_statements(tree)]:
+        if hasattr(node, "body"):
+            node.body = [part for part in node.body if not _is_idle(part)] or [ast.Pass()]
     return tree
 
 
-def _is_idle(statement: ast.stmt) -> bool:
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Give all statements in a node, with handlers and cases, but no expressions: those are twenty times as many."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for part in getattr(node, field, ()):
+            yield part
+            yield from _statements(part)
+
+
+def _is_idle(statement: ast.AST) -> bool:
     """Tell whether a statement never does anything: a docstring or a block for type checkers."""
     if isinstance(statement, ast.Expr):
         return isinstance(statement.value, ast.Constant)
-    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING" and not statement.orelse
+    test = statement.test if isinstance(statement, ast.If) and not statement.orelse else None
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
     """Give every module of the package that is imported in `tree`, lazily or not, with the packages above it."""
-    for node in ast.walk(tree):
+    for node in [tree, *_statements(tree)]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

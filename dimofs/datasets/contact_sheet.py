@@ -125,8 +125,9 @@ def _cells(strip: _Strip, cell: int) -> list[Picture]:
     video = strip.video
     if isinstance(video, Video):
         return [_cell(video.frames[position], video.joint_names, position, cell) for position in strip.positions]
-    found = {at: frame[..., ::-1] for at, frame in enumerate(decode(video.path, video.frames)) if at in strip.positions}
-    return [_noted(_fitted(found[position], cell)[0], f"{position}") for position in strip.positions]
+    chosen = sorted({*strip.positions})  # a short video has some moments twice
+    found = dict(zip(chosen, decode(video.path, video.frames, chosen), strict=True))
+    return [_noted(_fitted(found[position][..., ::-1], cell)[0], f"{position}") for position in strip.positions]
 
 
 def _cell(frame: Frame, names: tuple[str, ...], position: int, cell: int) -> Picture:

@@ -10,7 +10,7 @@ videos.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -82,18 +82,23 @@ def read_frames(dive: Dive) -> Iterator[NDArray[np.uint8]]:
     return decode(dive.path, dive.frames)
 
 
-def decode(path: Path, frames: int) -> Iterator[NDArray[np.uint8]]:
-    """Decode the first `frames` frames of a video, each (H, W, 3) uint8 RGB. Raises DatasetError as `read_frames`."""
-    decoded = 0
+def decode(path: Path, frames: int, chosen: Collection[int] | None = None) -> Iterator[NDArray[np.uint8]]:
+    """Decode the first `frames` frames of a video, each (H, W, 3) uint8 RGB. Raises DatasetError as `read_frames`.
+
+    chosen: positions of the only frames to give, in the order of the video. Others are not converted to RGB, which
+    takes twice as long as decoding them, and nothing behind the last one is decoded.
+    """
+    decoded, last = 0, frames if chosen is None else 1 + max(chosen)
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1  # frames come in order and memory stays small
             for frame in container.decode(stream):
-                picture: NDArray[Any] = frame.to_ndarray(format="rgb24")
                 decoded += 1
-                yield picture
-                if decoded == frames:
+                if chosen is None or decoded - 1 in chosen:
+                    picture: NDArray[Any] = frame.to_ndarray(format="rgb24")
+                    yield picture
+                if decoded == last:
                     return
     except (av.FFmpegError, IndexError, OSError) as error:
         raise DatasetError(f"{path}: cannot be decoded ({error}); {_UNPACK}") from error

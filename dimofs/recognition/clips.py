@@ -1,6 +1,6 @@
 """Frames of whole videos in memory, and what the rivals of Table 4 draw from them (§6.3)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +14,7 @@ from dimofs.config import Augmentation, Rivals
 from dimofs.datasets.corpus import Action
 from dimofs.datasets.diving48 import Dive, decode
 from dimofs.flow import farneback
+from dimofs.io import read_ahead
 from dimofs.model.video_networks import NO_MOTION
 from dimofs.pairs.loading import Batch, Change
 from dimofs.pairs.sampling import Draw
@@ -71,8 +72,7 @@ def hold(video: Dive | Action, rivals: Rivals) -> HeldVideo:
     Raises DatasetError where it cannot be decoded.
     """
     chosen = {*np.linspace(0, video.frames - 1, min(video.frames, rivals.frames)).round().astype(int).tolist()}
-    frames = enumerate(decode(video.path, video.frames))
-    images = np.stack([_middle(frame, rivals) for position, frame in frames if position in chosen])
+    images = np.stack([_middle(frame, rivals) for frame in decode(video.path, video.frames, chosen)])
     return HeldVideo(video.name, video.label, images)
 
 
@@ -92,10 +92,11 @@ def as_flow(video: HeldVideo) -> HeldVideo:
     return HeldVideo(video.name, video.label, np.clip(coded, 0, 255).astype(np.uint8))
 
 
-def hold_all(videos: Iterable[Dive | Action], rivals: Rivals, *, flow: bool) -> list[HeldVideo]:
+def hold_all(videos: Sequence[Dive | Action], rivals: Rivals, *, flow: bool) -> list[HeldVideo]:
     """Hold the frames of videos, or the flow from each to the next."""
-    held = (hold(video, rivals) for video in tqdm(videos, desc="videos", unit="video", dynamic_ncols=True))
-    return [as_flow(video) if flow else video for video in held]
+    held = read_ahead(partial(hold, rivals=rivals), videos)
+    progress = tqdm(held, total=len(videos), desc="videos", unit="video", dynamic_ncols=True)
+    return [as_flow(video) if flow else video for video in progress]
 
 
 def clip(images: Images, positions: NDArray[np.int64]) -> Images:

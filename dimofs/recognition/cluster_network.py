@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dimofs.config import Config
-from dimofs.datasets.diving48 import Dive, as_video, read_frames
+from dimofs.datasets.diving48 import Dive, as_video, decode
 from dimofs.datasets.records import DatasetError, Video
 from dimofs.model.action_localizer import ActionLocalizer
 from dimofs.pairs.loading import Batch, Change, Image, PairLoader, Target, moved_boxes, second_frame
@@ -103,12 +103,8 @@ def cluster_target(people: pd.DataFrame) -> Target:
 
 def read_positions(dive: Dive, positions: Sequence[int]) -> list[Image]:
     """Decode frames of a dive, (H, W, 3) uint8 RGB each, in the order of `positions`; nothing behind the last one."""
-    frames: dict[int, Image] = {}
-    for position, frame in enumerate(read_frames(dive)):
-        if position in positions:
-            frames[position] = frame
-        if position == max(positions):
-            break
+    chosen = sorted({*positions})
+    frames = dict(zip(chosen, decode(dive.path, dive.frames, chosen), strict=True))
     return [frames[position] for position in positions]
 
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dimofs.config import Model
-from dimofs.datasets.diving48 import Dive, read_frames
+from dimofs.datasets.diving48 import Dive, decode
 from dimofs.datasets.records import Image
 from dimofs.datasets.synthetic.sidecar import covers, load_sidecar
+from dimofs.io import read_ahead
 from dimofs.model.backbone import Backbone
 from dimofs.pairs.loading import network_frames
 from dimofs.training.loop import device, encode
@@ -36,14 +37,17 @@ def scene_descriptors(
 
     The frames lie evenly over the dive. sidecars: folder of the dives' sidecars, which rendered data alone have.
     """
+
+    def seen(dive: Dive) -> list[Image]:
+        chosen = np.unique(np.linspace(0, dive.frames - 1, frames).astype(int)).tolist()
+        hidden = covers(load_sidecar(sidecars / f"{dive.name}.npz"))[chosen]
+        return [hide(*pair) for pair in zip(decode(dive.path, dive.frames, chosen), hidden, strict=True)]
+
     backbone.eval().to(device())
     described = []
     with torch.inference_mode():
-        for dive in tqdm(dives, desc="scenes", unit="dive", dynamic_ncols=True):
-            hidden = covers(load_sidecar(sidecars / f"{dive.name}.npz"))
-            chosen = set(np.linspace(0, dive.frames - 1, frames).astype(int).tolist())
-            seen = [hide(frame, hidden[i]) for i, frame in enumerate(read_frames(dive)) if i in chosen]
-            images, _, _ = network_frames(seen, model)
+        for scenes in tqdm(read_ahead(seen, dives), total=len(dives), desc="scenes", unit="dive", dynamic_ncols=True):
+            images, _, _ = network_frames(scenes, model)
             levels = encode(backbone, images)
             described.append(torch.cat([level.mean(dim=(0, 2, 3)) for level in levels]).cpu().numpy())
     return np.stack(described).astype(np.float64)

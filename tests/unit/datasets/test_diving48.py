@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dimofs.datasets.diving48 import Dive, as_video, read_diving48, read_frames, read_labels, read_vocabulary
+from dimofs.datasets.diving48 import Dive, as_video, decode, read_diving48, read_frames, read_labels, read_vocabulary
 from dimofs.datasets.missing import write_missing
 from dimofs.datasets.records import DatasetError
 
@@ -163,6 +163,13 @@ def test_frames_come_in_order(clip: Dive) -> None:
 
 def test_frames_that_no_label_counts_are_left_out(clip: Dive) -> None:
     assert len(list(read_frames(replace(clip, frames=3)))) == 3
+
+
+def test_chosen_frames_alone_come_and_nothing_behind_them_is_decoded(clip: Dive) -> None:
+    levels = [frame.mean() for frame in decode(clip.path, 99, (1, 3))]
+    np.testing.assert_allclose(levels, [60, 140], atol=4)
+    with pytest.raises(DatasetError, match="holds 5 frames, but the labels give 99"):
+        list(decode(clip.path, 99, (1, 7)))
 
 
 def test_a_short_or_damaged_video_is_named(clip: Dive) -> None:
