@@ -30,6 +30,15 @@ RELATION_UNITS = 256
 RELATIONS = 3
 
 
+#: What full networks start from: weights of ImageNet, and of Kinetics for both 3-D networks.
+FULL_WEIGHTS = {
+    "tsn": resnet.ResNet50_Weights.IMAGENET1K_V1,
+    "trn": resnet.ResNet50_Weights.IMAGENET1K_V1,
+    "c3d": video_resnet.R3D_18_Weights.KINETICS400_V1,
+    "r2plus1d": video_resnet.R2Plus1D_18_Weights.KINETICS400_V1,
+}
+
+
 class Colours(nn.Module):
     """From values in [0, 1] to mean 0 and deviation 1 over a data set; C is the last axis but two."""
 

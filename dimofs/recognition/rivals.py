@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torchvision.models import ResNet50_Weights
-from torchvision.models.video import R2Plus1D_18_Weights, R3D_18_Weights
 from tqdm import tqdm
 
 from dimofs.config import Config, Rivals, Training
 from dimofs.datasets.corpus import Action
 from dimofs.datasets.diving48 import Dive
 from dimofs.model.video_networks import (
+    FULL_WEIGHTS,
     ClipNetwork,
     RelationNetwork,
     SegmentNetwork,
@@ -72,14 +71,6 @@ HELD_OUT = {"r2plus1d_pretrained_hold_out": RIVALS["r2plus1d_pretrained"]}
 
 #: Networks of each row, with the weights of their scores; those of TSN's streams are TSN's own.
 ROWS = {name: ((name, 1.0),) for name in RIVALS} | {"tsn_flow": (("tsn_rgb", 1.0), ("tsn_flow", 1.5))}
-
-#: What full networks start from: weights of ImageNet, and of Kinetics for both 3-D networks.
-FULL_WEIGHTS = {
-    "tsn": ResNet50_Weights.IMAGENET1K_V1,
-    "trn": ResNet50_Weights.IMAGENET1K_V1,
-    "c3d": R3D_18_Weights.KINETICS400_V1,
-    "r2plus1d": R2Plus1D_18_Weights.KINETICS400_V1,
-}
 
 
 def build_rival(rival: Rival, config: Config, classes: int) -> nn.Module:

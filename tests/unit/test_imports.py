@@ -153,10 +153,14 @@ def test_a_foreign_package_is_found_through_others() -> None:
     assert users_of(imports, "torch") == ["p.a", "p.b", "p.b.c", "p.q"]
 
 
-def test_networks_load_without_the_compiler() -> None:
-    """It would more than double the time that a verb with a network needs to start, yet it is there when asked for."""
+@pytest.mark.parametrize("module", ["dimofs.model.heads", "dimofs.recognition.rivals"])
+def test_networks_load_without_the_compiler(module: str) -> None:
+    """It would more than double the time that a verb with a network needs to start, yet it is there when asked for.
+
+    torchvision brings it along for whoever imports it before `dimofs.model`.
+    """
     program = (
-        "import sys; import dimofs.model.heads; roi_align = sys.modules['torchvision.ops.roi_align'];"
+        f"import sys; import {module}; roi_align = sys.modules['torchvision.ops.roi_align'];"
         "assert 'torch._dynamo' not in sys.modules; assert roi_align.is_compile_supported('cpu') in (True, False);"
         "import torch._dynamo.utils; assert torch._dynamo.utils.is_compile_supported('cpu') in (True, False)"
     )
