@@ -37,8 +37,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- |")
     for rois in (32, 320):
         for dtype in (torch.bfloat16, torch.float32):
-            x = torch.randn(rois, CHANNELS, SIDE, SIDE, dtype=dtype).to(memory_format=torch.channels_last)
-            x.requires_grad_()
+            x = torch.randn(rois, CHANNELS, SIDE, SIDE, dtype=dtype, requires_grad=True)
             places = torch.randint(0, (4 * SIDE) ** 2, (rois * KEYPOINTS,))
             rounds = [[timed(predictor, x, places, dtype) for predictor in predictors] for _ in range(ROUNDS)]
             theirs, ours = (
