@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dimofs.io import read_together, replacing, write_csv, write_parquet
+from dimofs.io import read_ahead, read_together, replacing, write_csv, write_parquet
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -91,3 +91,11 @@ def test_the_first_of_several_errors_is_told():
 
     with pytest.raises(ValueError, match="file 3"):
         read_together(read, range(8))
+
+
+def test_no_more_is_read_ahead_than_some_items():
+    begun = []
+    results = read_ahead(lambda number: begun.append(number) or number, range(1000))
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    results.close()
+    assert max(begun) < 30
