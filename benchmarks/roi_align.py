@@ -6,6 +6,8 @@ Run: OMP_NUM_THREADS=1 python benchmarks/roi_align.py
 
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +19,9 @@ from dimofs.model.roi_align import ProductRoIAlign
 
 LEVELS = ["0", "1", "2", "3"]
 ROUNDS = 15
+
+#: Runs once, forward and backward, and gives the milliseconds of both.
+Way = Callable[[], tuple[float, float]]
 
 #: What it is, images, channels, side of the frame, RoIs an image, bins.
 CASES = (
@@ -39,11 +44,24 @@ def timed(pool: MultiScaleRoIAlign, maps: list[Tensor], boxes: list[Tensor], sid
     return 1e3 * forward, 1e3 * (time.perf_counter() - start)
 
 
+def header(cases: str) -> str:
+    """The first two lines of a table of `row`."""
+    times = "torchvision forward, backward, ms | products forward, backward, ms | times as fast"
+    return f"| {cases} | dtype | {times} |\n| --- | --- | --- | --- | --- |"
+
+
+def row(case: str, dtype: torch.dtype, theirs: Way, ours: Way) -> str:
+    """A row of the table: torchvision's way and ours in turns, medians over the rounds."""
+    rounds = [[way() for way in (theirs, ours)] for _ in range(ROUNDS)]
+    medians = [[statistics.median(turn[way][part] for turn in rounds) for part in (0, 1)] for way in (0, 1)]
+    cells = " | ".join(f"{forward:.1f}, {backward:.1f}" for forward, backward in medians)
+    return f"| {case} | {str(dtype)[6:]} | {cells} | {sum(medians[0]) / sum(medians[1]):.1f} |"
+
+
 def main() -> None:
     torch.set_num_threads(1)
     roi_align.PRODUCT_CELLS = 10**9  # products at every size
-    print("| maps | dtype | torchvision forward, backward, ms | products forward, backward, ms | times as fast |")
-    print("| --- | --- | --- | --- | --- |")
+    print(header("maps"))
     for name, images, channels, side, rois, bins in CASES:
         centres = side * torch.rand(images, rois, 2)
         sides = side * (0.1 + 0.7 * torch.rand(images, rois, 2))
@@ -56,12 +74,7 @@ def main() -> None:
                 for stride in STRIDES
             ]
             pools = (MultiScaleRoIAlign(LEVELS, bins, 2), ProductRoIAlign(LEVELS, bins, 2))
-            rounds = [[timed(pool, maps, boxes, side) for pool in pools] for _ in range(ROUNDS)]
-            theirs, ours = (
-                [statistics.median(turn[form][way] for turn in rounds) for way in (0, 1)] for form in (0, 1)
-            )
-            cells = (f"{theirs[0]:.1f}, {theirs[1]:.1f}", f"{ours[0]:.1f}, {ours[1]:.1f}")
-            print(f"| {name} | {str(dtype)[6:]} | {' | '.join(cells)} | {sum(theirs) / sum(ours):.1f} |")
+            print(row(name, dtype, *(partial(timed, pool, maps, boxes, side) for pool in pools)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
     Diving48_V2_{train,test}.json           V2, corrected (15,027 and 1,970): another benchmark, not a better V1
     Diving48_vocab.json                     48 × [take-off, somersaults, twists, position]; the position is the label
 
-A label file is a list of {"vid_name", "label", "end_frame"}, and "start_frame" 0 in V2. Only `read_frames` opens
+A label file is a list of {"vid_name", "label", "end_frame"}, and "start_frame" 0 in V2. Only `decode` opens
 videos.
 """
 

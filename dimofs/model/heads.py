@@ -68,8 +68,8 @@ def region_heads(
 class KeypointPredictor(KeypointRCNNPredictor):
     """torchvision's predictor of heat maps, with its bilinear enlargement as two products of matrices.
 
-    The same values to rounding; torch's kernel for a CPU and its gradient take three times as long
-    (benchmarks/heat_maps.py).
+    The same values to rounding; torch's kernel for a CPU and its gradient take three times as long, and the whole
+    predictor with them 1.5 times (benchmarks/heat_maps.py).
     """
 
     def __init__(self, channels: int, keypoints: int) -> None:
