@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 # lose more than a second thread gains: some microseconds are best. torch reads this when it is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
-# A verb's imports make half a million objects that stay. At Python's own threshold they are searched for garbage some
-# eight hundred times, a tenth of the time that a verb takes to start.
+# A verb's imports make half a million objects that stay. At Python's own threshold they are searched for garbage 660
+# times, an eighth of the time that a verb takes to start (docs/decisions.md).
 gc.set_threshold(100_000)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
