@@ -79,8 +79,8 @@ class FrameNetwork(nn.Module):
         self.body["conv1"] = new
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Compute features (N, features) of frames (N, C, H, W)."""
-        return self.body(frames)["0"].mean((2, 3))
+        """Compute features (N, features) of frames (N, C, H, W); channels last in memory, convolutions are quicker."""
+        return self.body(frames.contiguous(memory_format=torch.channels_last))["0"].mean((2, 3))
 
 
 class SegmentNetwork(nn.Module):

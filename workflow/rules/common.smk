@@ -32,6 +32,8 @@ ARCHIVES = os.path.relpath(Path(workflow.basedir, "config/datasets.tsv"))
 # Jobs run the package of this checkout, which is the one whose code is recorded.
 search_path = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
 os.environ.update(PYTHONPATH=search_path)
+# On Linux their memory comes in large pages: less of it is looked up and faulted in (docs/decisions.md).
+os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 
 try:
     CHECKED = check_config(config, Path(CONFIG))
