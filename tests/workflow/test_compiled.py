@@ -86,10 +86,17 @@ def test_lock_pins_every_requirement_with_hashes_and_names_no_host() -> None:
 
 
 def test_the_times_of_a_run_come_from_the_ends_and_lengths_of_its_jobs(tmp_path: Path) -> None:
-    for job, end, seconds in (("datasets/jhmdb", 1100, 60), ("paper/table3", 2000, 1), ("paper/claims", 2250, 5)):
+    jobs = (
+        ("datasets/jhmdb", 1100, 60),
+        ("datasets/stills", 1090, 80),  # from 1010, and beside the last one
+        ("paper/table3", 2000, 20),  # after a pause
+        ("pretrain/single_frame", 2010, 50),  # began before Table 3 and ended after it
+        ("paper/claims", 2250, 5),
+    )
+    for job, end, seconds in jobs:
         path = tmp_path / f"{job}.jsonl"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f'{{"s": 9999}}\n{{"s": {seconds}}}\n', encoding="utf-8")
         os.utime(path, (end, end))
-    assert reference.spans(tmp_path) == (960, 1210)
+    assert reference.busy(tmp_path) == (90 + 40, 90 + 50 + 5)
     assert reference.minutes(1523.6) == "25 min 24 s"
