@@ -1,7 +1,7 @@
 """The δ-sweep of Figure 6: the package's way, its floor, and the way one would write first.
 
 Floor: one pass of backbone and offset predictors a frame, one resampling and one pass of the heads a pair, each timed
-by itself.
+by itself, before and after the sweep.
 Naive: the whole detector, both backbone passes included, on every pair. Run: python benchmarks/delta_sweep.py [--paper]
 """
 
@@ -67,7 +67,7 @@ def measure(model: Model, video: Video, batch: int, repeats: int) -> dict[str, f
     pairs = pair_index([video], {"val": list(DELTAS)})
     unique = pairs[["frame_a", "frame_b"]].drop_duplicates()
     frames = sorted({*unique["frame_a"], *unique["frame_b"]})
-    images, sizes, _ = load_frames(video, frames[:batch], model)
+    images, sizes, _ = load_frames(video, frames[: max(batch, 2)], model)  # offsets between one and itself are zero
     inputs = as_input(images, torch.device("cpu"))
     features = network.backbone(inputs)
     shifted = [level.roll(1, 0) for level in features]
@@ -84,18 +84,31 @@ def measure(model: Model, video: Video, batch: int, repeats: int) -> dict[str, f
 
     n = len(inputs)
     offsets = network.offsets(features, shifted)
-    per_frame = seconds(lambda: encode(layers, images), repeats) / n
-    per_warp = seconds(lambda: network.resampling(shifted, offsets), repeats) / n
-    per_heads = seconds(lambda: network.detect(resampled, sizes), repeats) / n
+
+    def parts() -> list[float]:
+        """Time one frame's encoding, one pair's resampling and one pair's heads."""
+        actions = (
+            lambda: encode(layers, images),
+            lambda: network.resampling(shifted, offsets),
+            lambda: network.detect(resampled, sizes),
+        )
+        return [seconds(action, 1) / n for action in actions]
+
+    parts()  # warms up
+    rounds = [parts() for _ in range(repeats)]
     some = pairs.iloc[: max(2, len(unique) // 20)]
+    sweep = seconds(lambda: predict(network, [video], pairs, model, batch), repeats)
+    naive_all = seconds(lambda: naive(some), repeats) / len(some) * len(pairs)
+    rounds += [parts() for _ in range(repeats)]
+    per_frame, per_warp, per_heads = np.median(rounds, axis=0)
     result = {
         "frames": len(frames),
         "pairs": len(unique),
         "backbone": per_frame * len(frames),
         "resampling": per_warp * len(unique),
         "heads": per_heads * len(unique),
-        "sweep": seconds(lambda: predict(network, [video], pairs, model, batch), repeats),
-        "naive": seconds(lambda: naive(some), repeats) / len(some) * len(pairs),
+        "sweep": sweep,
+        "naive": naive_all,
     }
     result["floor"] = result["backbone"] + result["resampling"] + result["heads"]
     return result
@@ -111,7 +124,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.paper:
             model = model.model_copy(update=PAPER)
-            result = measure(model, clip(Path(folder), 21, 1, 720, 1280), batch=1, repeats=1)
+            result = measure(model, clip(Path(folder), 21, 1, 720, 1280), batch=1, repeats=2)
         else:
             result = measure(model, clip(Path(folder), 50, 30, 128, 128), batch=16, repeats=3)
     size = "ResNet-101-FPN, 750×1333" if arguments.paper else "default, 128×128"
