@@ -80,7 +80,7 @@ class Diving48Size(Section):
     test_clips_per_class: int = Field(ge=1, description="test clips of each of them")
     train_videos: int = Field(ge=1, description="source videos (venue, divers, camera) of the training clips")
     test_videos: int = Field(ge=1, description="source videos of the test clips, all of them others")
-    frame_rate: int = Field(ge=6, description="frames a second; a clip lasts about two seconds")
+    frame_rate: int = Field(ge=10, description="frames a second; a clip lasts about two seconds")
 
 
 class CorpusSize(Section):
