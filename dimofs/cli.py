@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimofs import DimofsError
-from dimofs.config import Config, ConfigError, Section, check_initial_weights, load_config
+from dimofs.config import Classifier, Config, ConfigError, Section, check_initial_weights, load_config
 
 if TYPE_CHECKING:
     import numpy as np
@@ -833,7 +833,8 @@ def recognition_classify_histograms(config: ConfigFile, dataset: Dataset, ids: T
 
     settings = load_config(config)
     dives = _read_dives(settings, dataset)
-    _classify(settings, dives, cluster_histograms(pd.read_parquet(ids), dives, settings.clusters.clusters), out)
+    described = cluster_histograms(pd.read_parquet(ids), dives, settings.clusters.clusters)
+    _classify(settings, dives, described, settings.recognition.classifier, out)
 
 
 @recognition_app.command("classify-activations")
@@ -845,7 +846,8 @@ def recognition_classify_activations(config: ConfigFile, dataset: Dataset, activ
 
     settings = load_config(config)
     dives = _read_dives(settings, dataset)
-    _classify(settings, dives, summed_activations(pd.read_parquet(activations), dives), out)
+    described = summed_activations(pd.read_parquet(activations), dives)
+    _classify(settings, dives, described, settings.recognition.classifier, out)
 
 
 @recognition_app.command("classify-scenes")
@@ -863,7 +865,8 @@ def recognition_classify_scenes(config: ConfigFile, checkpoint: Checkpoint, data
     backbone = load_detector(settings, "still", checkpoint).backbone
     sidecars = dataset_root(dataset) / "sidecar"
     described = scene_descriptors(backbone, dives, sidecars, settings.recognition.scene_frames, settings.model)
-    _classify(settings, dives, described, out)
+    as_they_are = settings.recognition.classifier.model_copy(update={"normalise": False})  # no sums over pairs
+    _classify(settings, dives, described, as_they_are, out)
 
 
 @recognition_app.command("cost-ours")
@@ -1333,7 +1336,9 @@ def _cluster_network(settings: Config, checkpoint: Path) -> "ActionLocalizer":
     return network
 
 
-def _classify(settings: Config, dives: "list[Dive]", described: "NDArray[np.float64]", out: Path) -> None:
+def _classify(
+    settings: Config, dives: "list[Dive]", described: "NDArray[np.float64]", classifier: Classifier, out: Path
+) -> None:
     """Fit the classifier on the training dives' rows of the descriptors (N, F); write the scores of the test dives."""
     import numpy as np
 
@@ -1342,7 +1347,7 @@ def _classify(settings: Config, dives: "list[Dive]", described: "NDArray[np.floa
 
     train, test = (np.array([dive.split == split for dive in dives]) for split in ("train", "test"))
     labels = [dive.label for dive in dives if dive.split == "train"]
-    fitted = fit_classifier(described[train], labels, settings.recognition.classifier, settings.seed)
+    fitted = fit_classifier(described[train], labels, classifier, settings.seed)
     tested = [dive for dive in dives if dive.split == "test"]
     write_predictions(tested, label_scores(fitted, described[test]), out)
 

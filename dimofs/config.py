@@ -390,7 +390,9 @@ class Rivals(Section):
     )
     crop: float = Field(gt=0, le=1, description="side of the middle square that they see, over a frame's short side")
     frame_size: int = Field(ge=32, description="side that this square is brought to, pixels")
-    frames: int = Field(ge=2, description="most frames of a video that are held in memory, evenly over it")
+    frames: int = Field(
+        ge=2, description="frames that every n-th of a longer video must leave: these are held in memory"
+    )
     segments: int = Field(ge=2, description="TSN and TRN: parts of a video, of each one frame")
     flow_fields: int = Field(ge=1, description="TSN: consecutive fields of flow that are stacked; 5 in TSN")
     clip_frames: int = Field(ge=2, description="C3D and R(2+1)D: frames of a clip")
@@ -402,6 +404,16 @@ class Rivals(Section):
     training: Training = Field(description="on the dives, shared by all")
     pretraining: Training = Field(description="on the corpus of actions: C3D, and the pre-trained R(2+1)D")
     augmentation: Augmentation
+
+    def clip_span(self) -> int:
+        """Frames from the first to the last of a clip, both included."""
+        return (self.clip_frames - 1) * self.clip_stride + 1
+
+    @model_validator(mode="after")
+    def _holds_whole_clips(self) -> "Rivals":
+        if self.frames < self.clip_span():
+            raise ValueError(f"frames must be at least {self.clip_span()}, the span of clip_frames at clip_stride")
+        return self
 
     @model_validator(mode="after")
     def _sees_whole_squares(self) -> "Rivals":
@@ -458,6 +470,15 @@ class Config(Section):
         if self.recognition.rivals.networks == "small" and self.model.backbone != "small":
             raise ValueError(
                 "recognition.rivals.networks must be full, for small ones start from a small model.backbone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_corpus_has_whole_clips(self) -> "Config":
+        span = self.recognition.rivals.clip_span()
+        if self.datasets.corpus.frames < span:
+            raise ValueError(
+                f"datasets.corpus.frames must be at least {span}, the span of a clip of recognition.rivals"
             )
         return self
 

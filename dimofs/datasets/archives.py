@@ -103,13 +103,15 @@ def assemble(dataset: str, archives: Sequence[Archive], folder: Path, root: Path
         dataset: name in the sheet.
         archives: the sheet.
         folder: `data/archives`, see `obtain`.
-        root: the data set in its official layout; must not exist, or be empty.
+        root: the data set in its official layout; must not exist, or be an empty folder, and no link to one.
         accept_terms: whether the user accepts the terms, see `obtain`.
 
     Raises:
         DatasetError: once for all archives that could not be obtained; for the first that cannot be unpacked; where
-            `root` holds files.
+            `root` holds files, or is a link.
     """
+    if root.is_symlink():
+        raise DatasetError(f"{root}: is a link, which cannot be replaced; remove it, or link the folder above it")
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DatasetError(f"{root}: holds files, and none is ever overwritten; move it away and try again")
     wanted: dict[str, list[Archive]] = {}

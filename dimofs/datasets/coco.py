@@ -40,19 +40,19 @@ _HEAD_HEIGHT = 0.18  # of the person's box
 
 
 def as_posetrack(keypoints: Array, box: Array | None, track: int = UNTRACKED) -> Person | None:
-    """Turn a pose of COCO's joints into a person of PoseTrack18's, None where no joint is labelled.
+    """Turn a pose of COCO's joints into a person of PoseTrack18's, None where none of its joints is labelled.
 
     keypoints: (17, 3) x, y and a flag or score; box: (4,) x1 y1 x2 y2; pixels. Without a box it is made of the joints,
     as PoseTrack18's are.
     """
     seen = keypoints[:, 2] >= LEAST_JOINT_SCORE
-    if not seen.any():
-        return None
     joints, labelled = keypoints[:, :2].astype(np.float32), seen.copy()
-    box = enlarged_extent(joints[seen]) if box is None else box
     labelled[_NECK] = seen[_SHOULDERS].all()
     labelled[_HEAD_TOP] = labelled[_NECK] and seen[_FACE].any()
     labelled[_EARS] = False
+    if not labelled.any():  # nothing, or eyes and ears alone
+        return None
+    box = enlarged_extent(joints[seen]) if box is None else box
     neck, top = joints[_SHOULDERS].mean(axis=0), joints[_HEAD_TOP]
     if labelled[_HEAD_TOP]:
         top = neck + _FACE_TO_TOP * (joints[_FACE][seen[_FACE]].mean(axis=0) - neck)
@@ -117,6 +117,8 @@ def _coco_people(labels: dict[str, Any], path: Path, score: float) -> dict[int, 
         track = value_of(annotation, "track_id", int, where) if "track_id" in annotation else UNTRACKED
         person = as_posetrack(keypoints, box_of(annotation, "bbox", where), track)
         if person is not None:
+            if track != UNTRACKED and any(other.track_id == track for other in people[positions[image]]):
+                raise DatasetError(f"{where}.track_id {track} occurs twice in one image; correct the file")
             people[positions[image]].append(person)
     return {position: tuple(found) for position, found in people.items()}
 

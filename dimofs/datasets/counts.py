@@ -76,8 +76,13 @@ def _jhmdb(root: Path) -> Account:
         lines.append(
             _line(f"jhmdb, split {split}", (found["train"], found["test"]), ("train clips", "test clips"), official)
         )
-    files = ("Rename_Images/{}", "puppet_mask/{}/puppet_mask.mat", "joint_positions/{}/joint_positions.mat")
-    missing = [name for name in clips if not all((root / file.format(name)).exists() for file in files)]
+    files = ("puppet_mask/{}/puppet_mask.mat", "joint_positions/{}/joint_positions.mat")
+    missing = [
+        name
+        for name in clips
+        if not _is_filled(root / "Rename_Images" / name)
+        or not all((root / file.format(name)).exists() for file in files)
+    ]
     return _with_missing(lines, whole, "jhmdb", len(clips), missing, "clips with images, mask and joints")
 
 
@@ -96,7 +101,9 @@ def _posetrack17(root: Path) -> Account:
     for folder in label_folders(root):
         paths = label_files(folder)
         names[folder.name] = [f"{folder.name}/{path.stem}" for path in paths]
-        missing[folder.name] = [f"{folder.name}/{path.stem}" for path in paths if not image_folder(path, root).is_dir()]
+        missing[folder.name] = [
+            f"{folder.name}/{path.stem}" for path in paths if not _is_filled(image_folder(path, root))
+        ]
     found, official = tuple(len(names.get(split, [])) for split in POSETRACK17_SPLITS), POSETRACK17_SPLITS.values()
     line = _line("posetrack17", found, ("train sequences", "val sequences"), tuple(official))
     needed = [name for split in POSETRACK17_SPLITS for name in missing.get(split, [])]
@@ -112,7 +119,7 @@ def _posetrack18(root: Path) -> Account:
     if not labels:
         raise DatasetError(f"{root / 'annotations'}: holds no label file; unpack the labels again")
     names = [f"{path.parent.name}/{path.stem}" for path in labels]
-    missing = [name for name in names if not (root / "images" / name).is_dir()]
+    missing = [name for name in names if not _is_filled(root / "images" / name)]
     lines = [f"posetrack18: {len(names)} sequences with labels (no official number is known here)"]
     return _with_missing(lines, True, "posetrack18", len(names), missing, "labelled sequences with images")
 
@@ -124,6 +131,10 @@ _COUNTS: dict[str, Callable[[Path], Account]] = {
     "diving48_v1": lambda root: _diving48(root, "V1"),
     "diving48_v2": lambda root: _diving48(root, "V2"),
 }
+
+
+def _is_filled(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _line(name: str, found: tuple[int, ...], kinds: tuple[str, ...], official: tuple[int, ...]) -> str:

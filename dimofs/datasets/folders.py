@@ -15,8 +15,10 @@ def replacing_folder(root: Path, marker: str, about: str) -> Iterator[Path]:
 
     The file `marker` with the text `about` is put into it, and marks it as one that may be replaced.
 
-    Raises DatasetError where `root` holds something without such a file.
+    Raises DatasetError where `root` is a link, or holds something without such a file.
     """
+    if root.is_symlink():
+        raise DatasetError(f"{root}: is a link, which cannot be replaced; give the folder itself, {root.resolve()}")
     if root.exists() and not (root / marker).is_file() and (not root.is_dir() or any(root.iterdir())):
         raise DatasetError(f"{root}: holds files that were not made here (no {marker}); move it away and try again")
     root.parent.mkdir(parents=True, exist_ok=True)

@@ -68,8 +68,11 @@ def cut(name: str, labelled: Path, footage: Footage, root: Path) -> None:
     `margin` unlabelled ones of the same part, so that Frames B lie inside; or "stills": the labelled training frames
     alone. Clips are named by their first labelled frame. An earlier cut in `root` is replaced.
 
-    Raises DatasetError where the folder holds another number of videos, or fewer frames than the parts need.
+    Raises DatasetError where the folder holds another number of videos, or fewer frames than the parts need, where
+    nothing says whose poses these are, or where `root` is the folder itself.
     """
+    if root.resolve() == labelled.resolve():
+        raise DatasetError(f"{root}: is the labelled video itself; cut it into another folder")
     if name not in ("posetrack18", "stills"):
         raise DatasetError(f"{name}: cannot be cut from footage; posetrack18 and stills can")
     videos = read_posetrack18(labelled)
@@ -80,7 +83,10 @@ def cut(name: str, labelled: Path, footage: Footage, root: Path) -> None:
     last = max(part.last for part in parts.values())
     if last >= len(video.frames):
         raise DatasetError(f"{labelled}: its video has {len(video.frames)} frames, so there is no frame {last}")
-    info = read_json(labelled / "annotations" / video.split / f"{video.name}.json", dict, "label again")["info"]
+    path = labelled / "annotations" / video.split / f"{video.name}.json"
+    info = read_json(path, dict, "label again").get("info")
+    if not isinstance(info, dict) or not isinstance(info.get("description"), str):
+        raise DatasetError(f"{path}: info.description must say whose poses these are; label again with `dimofs label`")
     with replacing_folder(root, MARKER, f"{info['description']}\nThe next cut replaces the folder.\n") as folder:
         for split, part in parts.items():
             for clip in clips(part, footage.clip_frames):

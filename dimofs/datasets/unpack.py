@@ -6,6 +6,7 @@ pieces, or several tars one after the other.
 """
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -14,7 +15,8 @@ import stat
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, Never, Protocol, cast
 
@@ -33,7 +35,8 @@ _EXTENSIONS = (
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 )  # fmt: skip
 _CHUNK = 2**20
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+#: Those that zipfile unpacks bit by bit; of the others it makes as much as a megabyte holds before anybody can count.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class _Readable(Protocol):
@@ -45,13 +48,13 @@ def unpack(parts: Sequence[Path], folder: Path) -> None:
 
     The parts are only read. Raises DatasetError, and leaves nothing behind, where `folder` exists, where the archive is
     damaged, cut off or of a type that cannot be opened, and where it holds what no data set needs: a path that leads
-    out of the folder, a link, a device, a file twice, or more files or bytes than the bounds allow.
+    out of the folder, a link, a device, a sparse file, a file twice, or more files or bytes than the bounds allow.
     """
     if folder.exists():
         raise DatasetError(f"{folder}: is there already; move it away and try again")
+    size = sum(part.stat().st_size for part in parts)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    size = sum(part.stat().st_size for part in parts)
     try:
         with (
             io.BufferedReader(_Joined(parts)) as stream,
@@ -109,7 +112,8 @@ class _Target:
         self._folder = folder
         self._most_bytes = most_bytes
         self._bar = bar
-        self._entries = 0
+        self._files = 0
+        self._folders = {PurePosixPath()}  # and the one that takes them, which does not count
         self._bytes = 0
 
     def bounded(self, stream: _Readable) -> "_Bounded":
@@ -117,21 +121,35 @@ class _Target:
         return _Bounded(self, stream, self._most_bytes)
 
     def add_folder(self, name: str) -> None:
-        self._path(name).mkdir(parents=True, exist_ok=True)
+        path = self._relative(name)
+        self._count(name, (path, *path.parents), 0)
+        with self._placing(name):
+            (self._folder / path).mkdir(parents=True, exist_ok=True)
 
     def add_file(self, name: str, stream: _Readable) -> None:
-        path = self._path(name)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
+        path = self._relative(name)
+        self._count(name, path.parents, 1)
+        with self._placing(name):
+            (self._folder / path).parent.mkdir(parents=True, exist_ok=True)
+            with (self._folder / path).open("xb") as file:
                 while chunk := stream.read(_CHUNK):
                     self._bytes += len(chunk)
                     if self._bytes > self._most_bytes:
                         raise self.too_large()
                     file.write(chunk)
+        self._bar.update()
+
+    @contextmanager
+    def _placing(self, name: str) -> Iterator[None]:
+        """Blame the entry, not the disk, where its name is what the file system will not take."""
+        try:
+            yield
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             raise self.refused(name, "is there twice") from None
-        self._bar.update()
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise self.refused(name, "has a longer name than this file system takes") from None
 
     def refused(self, name: str, why: str) -> DatasetError:
         return DatasetError(
@@ -145,11 +163,15 @@ class _Target:
             "times its own size; nothing was unpacked. Get the archive from the official place"
         )
 
-    def _path(self, name: str) -> Path:
-        """Where an entry goes. No links are ever made, so a path without `..` stays inside the folder."""
-        self._entries += 1
-        if self._entries > _MOST_ENTRIES:
-            raise self.refused(name, f"is number {self._entries}, and the bound is {_MOST_ENTRIES} files and folders")
+    def _count(self, name: str, folders: Sequence[PurePosixPath], files: int) -> None:
+        """Count a file or a folder with the folders around it, whether or not the archive lists these."""
+        self._files += files
+        self._folders.update(folders)
+        if self._files + len(self._folders) - 1 > _MOST_ENTRIES:
+            raise self.refused(name, f"is beyond the bound of {_MOST_ENTRIES} files and folders")
+
+    def _relative(self, name: str) -> PurePosixPath:
+        """Where an entry goes in the folder. No links are ever made, so a path without `..` stays inside."""
         path, foreign = PurePosixPath(name), PureWindowsPath(name)
         if path.is_absolute() or foreign.drive or foreign.root:
             raise self.refused(name, "is an absolute path")
@@ -157,7 +179,11 @@ class _Target:
             raise self.refused(name, "leads out of the folder")
         if len(path.parts) > _DEEPEST:
             raise self.refused(name, f"is nested more than {_DEEPEST} folders deep")
-        return self._folder / path
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise self.refused(name, "has a name that is not UTF-8") from None
+        return path
 
 
 class _Bounded:
@@ -226,6 +252,12 @@ class _Header(tarfile.TarInfo):
             return header
         return super().frombuf(buf, encoding, errors)
 
+    def _no_sparse_file(self, *_: object) -> Never:
+        raise tarfile.ReadError(f"{self.name} is a sparse file, which no data set needs")
+
+    # Where the library would read the map of a sparse file, millions of numbers, into memory.
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _no_sparse_file
+
 
 def _is_tar(start: bytes) -> bool:
     try:
@@ -242,6 +274,7 @@ def _unpack_tar(stream: _Readable, target: _Target) -> None:
         end = 0
         while (member := tar.next()) is not None:
             end = tar.offset
+            tar.members.clear()  # type: ignore[attr-defined]  # else every header stays in memory
             if member.isdir():
                 target.add_folder(member.name)
             elif member.isfile():

@@ -40,7 +40,7 @@ def summed_activations(table: pd.DataFrame, dives: Sequence[Dive]) -> Array:
 
 
 def shares(descriptors: Array) -> Array:
-    """Scale rows (N, F) of sums over pairs to sum to 1, so that the length of a clip is not in them (A38)."""
+    """Scale rows (N, F) of sums over pairs, none negative, to sum to 1: the length of a clip is not in them (A38)."""
     return descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-9)
 
 

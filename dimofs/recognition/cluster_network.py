@@ -77,7 +77,7 @@ class PeopleSampler:
 
     def draw(self, position: int) -> Draw:
         """Give the pair at a position (0, 1, 2, …) of the stream."""
-        rng = np.random.default_rng((self._seed, 3, position))
+        rng = np.random.default_rng((self._seed, 4, position))  # 2 and 3: the changes and sizes of `PairLoader`
         group = self._groups[rng.integers(len(self._groups))]
         video, frame, delta = self._rows[rng.choice(group)]
         return Draw(position, video, frame, frame + delta, delta)

@@ -4,12 +4,13 @@
 costs what its two parts cost together. Seconds differ from run to run; nothing else in the project does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from time import process_time
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,14 +23,16 @@ COLUMNS = ("name", "parameters", "gflops_per_video", "seconds_per_video")
 #: Test dives that are timed, evenly over the list.
 DIVES = 3
 
+#: Rounds in which all rows take their turns, so that a slow minute of the machine is not one row's alone.
+ROUNDS = 3
+
 
 @dataclass(frozen=True)
-class Cost:
-    """The cost of recognising one video."""
+class Way:
+    """A row of Table 4 at work."""
 
-    parameters: int
-    gflops_per_video: float  #: mean; a multiplication with an addition counts as two
-    seconds_per_video: float  #: median processor seconds of one thread: what else the machine does is not in them
+    parameters: int  #: of all networks and classifiers that a video passes
+    recognise: Callable[[Dive], object]  #: from the video file to the scores of a dive: decoding, flow and all
 
 
 def count_weights(*networks: nn.Module) -> int:
@@ -37,22 +40,31 @@ def count_weights(*networks: nn.Module) -> int:
     return sum(weight.numel() for network in networks for weight in network.parameters())
 
 
-def measure_cost(parameters: int, recognise: Callable[[Dive], object], dives: Sequence[Dive]) -> Cost:
-    """Measure what `recognise` takes from the video file to the scores of a dive: decoding, flow and all.
+def measure_costs(ways: Mapping[str, Way], dives: Sequence[Dive]) -> pd.DataFrame:
+    """Measure what each way takes for a dive: a table with COLUMNS.
 
-    parameters: of all networks and classifiers that a video passes. Convolutions and products of matrices of torch are
-    counted as arithmetic, so a flow, a PCA or a classifier outside torch show in the seconds alone.
+    gflops_per_video: mean over DIVES dives, a multiplication with an addition as two. Convolutions and products of
+    matrices of torch are counted, so a flow, a PCA or a classifier outside torch show in the seconds alone.
+    seconds_per_video: median over these dives of the quickest of ROUNDS, in processor seconds of one thread, so that
+    what else the machine does is not in them.
     """
     chosen = [dives[index] for index in np.unique(np.linspace(0, len(dives) - 1, DIVES).astype(int))]
     torch.set_num_threads(1)
-    operations, seconds = [], []
     with torch.inference_mode():
-        for dive in chosen:  # comes first and warms up
-            with FlopCounterMode(display=False) as counter:
-                recognise(dive)
-            operations.append(counter.get_total_flops() / 1e9)
-        for dive in chosen:
-            start = process_time()
-            recognise(dive)
-            seconds.append(process_time() - start)
-    return Cost(parameters, fmean(operations), median(seconds))
+        operations = {name: fmean(_operations(way, dive) for dive in chosen) for name, way in ways.items()}  # warms up
+        rounds = [{name: [_seconds(way, dive) for dive in chosen] for name, way in ways.items()} for _ in range(ROUNDS)]
+    seconds = {name: median(map(min, zip(*(times[name] for times in rounds), strict=True))) for name in ways}
+    rows = [(name, way.parameters, operations[name], seconds[name]) for name, way in ways.items()]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _operations(way: Way, dive: Dive) -> float:
+    with FlopCounterMode(display=False) as counter:
+        way.recognise(dive)
+    return counter.get_total_flops() / 1e9
+
+
+def _seconds(way: Way, dive: Dive) -> float:
+    start = process_time()
+    way.recognise(dive)
+    return process_time() - start

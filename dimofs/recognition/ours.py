@@ -20,7 +20,7 @@ from dimofs.recognition.classify import (
     summed_activations,
 )
 from dimofs.recognition.cluster_network import sum_activations
-from dimofs.recognition.cost import COLUMNS, count_weights, measure_cost
+from dimofs.recognition.cost import Way, count_weights, measure_costs
 from dimofs.recognition.features import Flow, Projection, inner_pairs, no_flow, observe, prepare
 from dimofs.training.loop import device
 
@@ -48,7 +48,7 @@ def cost_ours(
     labels = [dive.label for dive in train]
     prepare(detector, config.features)
     network.eval().to(device())
-    costs = {}
+    ways = {}
     for kind, table in ids.items():
         flow = partial(farneback, settings=config.features.flow.settings) if kind == "pose_flow" else no_flow
         fitted = fit_classifier(
@@ -68,12 +68,11 @@ def cost_ours(
 
         reduced = projection.components.size if kind == "pose_dimofs" else 0
         parameters = count_weights(detector) + reduced + count_parameters(fitted)
-        costs[f"init_{kind}"] = measure_cost(parameters, init, timed)
+        ways[f"init_{kind}"] = Way(parameters, init)
     fitted = fit_classifier(summed_activations(activations, train), labels, config.recognition.classifier, config.seed)
 
     def final(dive: Dive) -> None:
         label_scores(fitted, sum_activations(network, dive, list(wanted[dive.name]), config)[None].astype(np.float64))
 
-    costs["final"] = measure_cost(count_weights(network) + count_parameters(fitted), final, timed)
-    rows = [(name, cost.parameters, cost.gflops_per_video, cost.seconds_per_video) for name, cost in costs.items()]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    ways["final"] = Way(count_weights(network) + count_parameters(fitted), final)
+    return measure_costs(ways, timed)

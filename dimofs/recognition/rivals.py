@@ -1,7 +1,7 @@
 """The rivals of Table 4 (§6.3), trained and tested alike: TSN, TRN, C3D and R(2+1)D."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -29,7 +29,7 @@ from dimofs.model.video_networks import (
 )
 from dimofs.pairs.loading import Batch
 from dimofs.recognition.clips import ClipLoader, HeldVideo, Sampling, as_flow, clip, hold, hold_all
-from dimofs.recognition.cost import COLUMNS, count_weights, measure_cost
+from dimofs.recognition.cost import Way, count_weights, measure_costs
 from dimofs.recognition.predictions import LABELS
 from dimofs.training.checkpoint import fill, load_checkpoint, start_from
 from dimofs.training.loop import Run, as_input, device, train
@@ -202,12 +202,11 @@ def predict_rivals(config: Config, rows: Mapping[str, Sequence[Part]], dives: Se
 def rival_costs(config: Config, rows: Mapping[str, Sequence[Part]], dives: Sequence[Dive]) -> pd.DataFrame:
     """Measure what it costs to recognise a dive, from the file on: a row of `cost.COLUMNS` for each of `rows`."""
     rivals = config.recognition.rivals
-    costs = []
-    for row, parts in rows.items():
-        weights = count_weights(*(part.network for part in parts))
-        from_file = partial(_from_file, parts, rivals)
-        costs.append({"name": row, **asdict(measure_cost(weights, from_file, dives))})
-    return pd.DataFrame(costs, columns=list(COLUMNS))
+    ways = {
+        row: Way(count_weights(*(part.network for part in parts)), partial(_from_file, parts, rivals))
+        for row, parts in rows.items()
+    }
+    return measure_costs(ways, dives)
 
 
 def _from_file(row: Sequence[Part], rivals: Rivals, dive: Dive) -> Array:

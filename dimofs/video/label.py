@@ -47,7 +47,8 @@ def label(source: str | Path, out: Path, poses: Path | None, score: float) -> La
     teacher gives scores. Where it gives no tracks, people are linked by LINKER. An earlier labelling in `out` is
     replaced.
 
-    Raises DatasetError: `out` holds other files, the video or the poses cannot be read, or they do not fit each other.
+    Raises DatasetError: `out` holds other files, or `out`.csv is no manifest; the video or the poses cannot be read, or
+    they do not fit each other.
     """
     if poses is None:
         from dimofs.video import teacher as network
@@ -67,10 +68,13 @@ def write_labelled(source: str | Path, out: Path, teacher: Teacher, name: str, e
     footage = open_footage(source)
     if not footage.lasting:
         raise DatasetError(f"{source}: is no recorded video; record it first")
+    manifest = out.with_name(f"{out.name}.csv")
+    if manifest.exists() and not _is_manifest(manifest):
+        raise DatasetError(f"{manifest}: is no manifest, and would be replaced by one; move it away and try again")
     info = {"description": pseudo_labels(name)}
     about = f"{info['description']}\nThe next `dimofs label` with this folder replaces it.\n"
     with replacing_folder(out, MARKER, about) as folder, closing(footage.pictures()) as pictures:
-        sequence = Path(source).stem
+        sequence = Path(source).resolve().stem.lstrip(".")  # readers take what begins with a dot for hidden
         (folder / image_name(SPLIT, sequence, 0)).parent.mkdir(parents=True)
         found: list[tuple[Person, ...] | None] = []
         for picture in tqdm(pictures, f"label {sequence}", footage.expected(), unit="frame", dynamic_ncols=True):
@@ -83,7 +87,7 @@ def write_labelled(source: str | Path, out: Path, teacher: Teacher, name: str, e
             )
         frames = with_tracks(found)
         write_sequence(folder, SPLIT, sequence, frames, info)
-    write_manifest(out, out.with_name(f"{out.name}.csv"))
+    write_manifest(out, manifest)
     tracks = [person.track_id for people in frames for person in people or ()]
     return Labelled(len(frames), len(tracks), len(set(tracks)))
 
@@ -103,6 +107,12 @@ def with_tracks(frames: Sequence[tuple[Person, ...] | None]) -> list[tuple[Perso
         tracks = tracker.assign(position, boxes, joints).tolist()
         tracked.append(tuple(replace(person, track_id=track) for person, track in zip(people, tracks, strict=True)))
     return tracked
+
+
+def _is_manifest(path: Path) -> bool:
+    """Whether a file begins as `dimofs.datasets.manifest` writes it."""
+    with path.open("rb") as file:
+        return file.readline().strip() == b"path,bytes,sha256"
 
 
 def _write_picture(image: Image, path: Path) -> None:

@@ -154,6 +154,16 @@ def rival_settings(rival: str) -> list[str]:
     return list(settings(*keys, *([] if rival in CORPUS else ["pairs.diving48_labels"])).values())
 
 
+def rival_memory(rival: str) -> int:
+    """Give the megabytes that a network of others needs with all its videos, which it holds in memory as it sees them."""
+    sizes, rivals = CHECKED.datasets, CHECKED.recognition.rivals
+    if rival in CORPUS:
+        videos = 21 * sizes.corpus.clips_per_class
+    else:
+        videos = 47 * sizes.diving48.train_clips_per_class if sizes.source == "rendered" else 16_000
+    return 3000 + videos * 2 * rivals.frames * 3 * rivals.frame_size**2 // 10**6
+
+
 def run_seed(run: str) -> str:
     """Give the seed of a run as a parameter of a rule; after two dashes it is the option of the verb."""
     return f"seed={run.removeprefix('-seed') or CHECKED.seeds[0]}"

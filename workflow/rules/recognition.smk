@@ -248,7 +248,7 @@ rule train_rival:
         rival="|".join(RIVALS),
     threads: CHECKED.recognition.rivals.training.threads
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards: rival_memory(wildcards.rival),
     params:
         **settings("model"),
         **code("recognition_train_rival"),

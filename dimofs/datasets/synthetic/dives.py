@@ -37,6 +37,8 @@ _AFTER = 0.2  # seconds shown after the first touch of the water: the body goes 
 _BEFORE = (0.2, 0.45)  # seconds shown before take-off, at most
 _UNDER = 0.8  # share of the speed that the water leaves
 _LEAN = 0.16  # seconds in which the rotation builds up on the board
+_CLEAR = 0.3  # metres from the tip at which every joint passes the board
+_LEFT = 0.25  # seconds after take-off until which the feet are still at the tip
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,11 @@ def perform(dive: Dive, board: Board, build: Build, rate: int, rng: np.random.Ge
 
     tip, feet = _board(board, time, press, dive.outwards)
     place = feet + np.einsum("tij,tj->ti", turn, mass - toes)  # of the centre of mass
+    reached = np.einsum("tij,tpj->tpi", turn, body - mass[:, None])  # from the centre of mass to the joints
+    falling = _fallen(place[board_steps], speed, time[board_steps:], air_steps * interval)
+    speed[2] = max(speed[2], _clearing(reached[air] + falling[: air_steps + 1, None], tip[air], speed[2], time[air]))
     place[board_steps:] = _fallen(place[board_steps], speed, time[board_steps:], air_steps * interval)
-    positions = np.einsum("tij,tpj->tpi", turn, body - mass[:, None]) + place[:, None]
+    positions = reached + place[:, None]
     takeoff = min(round(rng.uniform(*_BEFORE) * rate), board_steps // _STEPS)
     shown = slice(board_steps - takeoff * _STEPS, None, _STEPS)
     return Take(
@@ -172,6 +177,16 @@ def _ballistics(
     lasts = (up + np.sqrt(up**2 + 2 * GRAVITY * drop)) / GRAVITY
     # The water is entered at a distance from the tip; who has turned once more does not travel further.
     return lasts, np.array([0.0, up, rng.uniform(1.3, 2.1) / lasts])
+
+
+def _clearing(joints: Array64, tip: Array64, speed: float, time: Array64) -> float:
+    """The speed away from the board, m/s, at which no joint passes the tip's height (T,) nearer than `_CLEAR`.
+
+    joints: (T, 21, 3) in flight at the given speed; time: (T,) since take-off.
+    """
+    at_risk = (joints[..., 1] < tip[:, None]) & (time[:, None] > _LEFT)
+    lacking = (_CLEAR - joints[..., 2]) / np.maximum(time, _LEFT)[:, None]
+    return speed + float(lacking.max(initial=-np.inf, where=at_risk))
 
 
 def _fallen(start: Array64, speed: Array64, time: Array64, entry: float) -> Array64:

@@ -383,6 +383,14 @@ def test_a_data_set_that_is_there_is_left(tmp_path: Path, sheet: list[Archive]) 
 # ---- from archives to a data set
 
 
+def test_a_link_is_refused_before_anything_is_unpacked(tmp_path: Path, sheet: list[Archive]) -> None:
+    (tmp_path / "large_disk").mkdir()
+    (tmp_path / "jhmdb").symlink_to("large_disk")
+    with pytest.raises(DatasetError, match=r"jhmdb: is a link.*link the folder above"):
+        assemble("jhmdb", sheet, tmp_path / "archives", tmp_path / "jhmdb", accept_terms=True)
+    assert (tmp_path / "jhmdb").is_symlink()
+
+
 def test_the_archives_become_the_data_set(tmp_path: Path, server: Server, sheet: list[Archive], rendered: Path) -> None:
     root = tmp_path / "datasets" / "jhmdb"
     assemble("jhmdb", sheet, tmp_path / "archives", root, accept_terms=True)

@@ -82,6 +82,14 @@ def test_a_person_without_a_joint_is_none() -> None:
     assert as_posetrack(np.zeros((17, 3), np.float32), np.array([0, 0, 9, 9], np.float32)) is None
 
 
+def test_a_person_of_eyes_and_ears_alone_is_none() -> None:
+    keypoints = np.zeros((17, 3), np.float32)
+    keypoints[[COCO_JOINTS.index(name) for name in ("left_eye", "right_eye", "left_ear")]] = (5, 6, 2)
+    assert as_posetrack(keypoints, None) is None
+    keypoints[COCO_JOINTS.index("nose")] = (5, 7, 2)
+    assert as_posetrack(keypoints, None) is not None
+
+
 @given(st.floats(0.05, 20), st.floats(-500, 500), st.floats(-500, 500))
 def test_the_head_moves_and_grows_with_the_person(scale: float, dx: float, dy: float) -> None:
     moved = standing()
@@ -145,6 +153,7 @@ def test_posetrack_files_stay_as_they_are_but_get_heads(tmp_path: Path) -> None:
     ({"annotations": [annotation(7, standing(), bbox=[1, 2, -3, 4])]}, "negative size"),
     ({"annotations": [annotation(7, standing(), track_id=1.5)]}, "track_id"),
     ({"annotations": [annotation(7, standing(), score="high")]}, "score"),
+    ({"annotations": [annotation(7, standing(), track_id=5)] * 2}, r"annotations\[1\].track_id 5 occurs twice"),
     ({"annotations": {"a": 1}}, "annotations"),
 ])  # fmt: skip
 def test_damage_is_named(tmp_path: Path, changes: dict[str, Any], says: str) -> None:

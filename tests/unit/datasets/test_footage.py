@@ -156,6 +156,36 @@ def test_a_folder_of_others_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "photos/a.jpg").exists()
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_link_is_refused_before_the_work(tmp_path: Path, marked: bool) -> None:
+    (tmp_path / "large_disk").mkdir()
+    if marked:
+        (tmp_path / "large_disk" / MARKER).touch()
+    (tmp_path / "clips").symlink_to("large_disk")
+    with (
+        pytest.raises(DatasetError, match=r"clips: is a link.*large_disk"),
+        replacing_folder(tmp_path / "clips", MARKER, ""),
+    ):
+        pytest.fail("the work has begun")
+    assert (tmp_path / "clips").is_symlink()
+
+
+@pytest.mark.parametrize("info", [None, "poses", {}, {"description": 1}])
+def test_labels_that_do_not_say_whose_they_are_are_named(labelled: Path, tmp_path: Path, info: object) -> None:
+    path = labelled / "annotations/train/walk.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content | {"info": info}), encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"walk\.json: info\.description must say"):
+        cut("posetrack18", labelled, footage(), tmp_path / "posetrack18")
+
+
+def test_the_labelled_video_is_not_replaced_by_its_clips(labelled: Path) -> None:
+    (labelled / MARKER).touch()
+    with pytest.raises(DatasetError, match="is the labelled video itself"):
+        cut("posetrack18", labelled, footage(), labelled.parent / "." / labelled.name)
+    assert len(read_posetrack18(labelled)[0].frames) == FRAMES
+
+
 def test_a_folder_that_was_not_finished_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing_folder(tmp_path / "new", MARKER, "") as folder:
         (folder / "no_such_folder/a.jpg").touch()

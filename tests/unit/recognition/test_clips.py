@@ -71,16 +71,18 @@ def test_a_clip_holds_images_by_channel() -> None:
     np.testing.assert_array_equal(taken[1, 1], images[3, :, :, 1])
 
 
-def test_the_middle_square_of_evenly_chosen_frames_is_held(tmp_path: Path, encode: Callable[..., Path]) -> None:
+def test_the_middle_square_of_every_nth_frame_is_held(tmp_path: Path, encode: Callable[..., Path]) -> None:
     frames = [np.full((64, 96, 3), 10 * number + 20, np.uint8) for number in range(21)]
     for frame in frames:
         frame[:, :16] = 255
     encode(tmp_path / "a.mp4", frames, crf="0")
     settings = RIVALS.model_copy(update={"frames": 5, "crop": 1.0})
-    held = hold(Dive("a", "train", tmp_path / "a.mp4", 7, 21), settings)
+    held = hold(Dive("a", "train", tmp_path / "a.mp4", 7, 21), settings)  # 21 // 5: every fourth
     assert (held.name, held.label) == ("a", 7)
-    assert held.images.shape == (5, settings.frame_size, settings.frame_size, 3)
-    assert held.images.mean((1, 2, 3)) == pytest.approx([20, 70, 120, 170, 220], abs=4)
+    assert held.images.shape == (6, settings.frame_size, settings.frame_size, 3)
+    assert held.images.mean((1, 2, 3)) == pytest.approx([20, 60, 100, 140, 180, 220], abs=4)
+    shorter = hold(Dive("a", "train", tmp_path / "a.mp4", 7, 9), settings)  # less than twice as many: all of them
+    assert shorter.images.mean((1, 2, 3)) == pytest.approx(range(20, 110, 10), abs=4)
 
 
 def test_the_crop_is_the_middle() -> None:

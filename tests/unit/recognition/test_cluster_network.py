@@ -13,7 +13,7 @@ from dimofs.datasets.diving48 import Dive, as_video, read_frames
 from dimofs.datasets.records import DatasetError
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.pairs.index import pair_index
-from dimofs.pairs.loading import Change
+from dimofs.pairs.loading import Change, PairLoader, second_frame
 from dimofs.recognition.cluster_network import (
     PeopleSampler,
     build_cluster_network,
@@ -91,6 +91,20 @@ def test_clusters_or_people_come_equally_often(dives: list[Dive], uniform: bool,
     assert [sampler.draw(position) for position in (7, 3)] == [drawn[7], drawn[3]]
     rare = [(draw.video, draw.frame_a) == (dives[0].name, 0) for draw in drawn]
     assert np.mean(rare) == pytest.approx(share, abs=0.05)
+
+
+def test_the_size_of_a_frame_says_nothing_of_its_cluster(config: Config, dives: list[Dive]) -> None:
+    people = labelled_people(ids_of(features_of(dives)), features_of(dives)).query("person == 1")
+    sampler = PeopleSampler(people, 0, uniform=True)
+    augmentation = config.recognition.final.augmentation.model_copy(update={"short_sides": (96, 128)})
+    videos = [as_video(dive) for dive in dives]
+    loader = PairLoader(
+        videos, sampler, config.model, augmentation, target=cluster_target(people), beside=second_frame, seed=0
+    )
+    drawn = [sampler.draw(position) for position in range(400)]
+    rare = [(draw.video, draw.frame_a) == (dives[0].name, 0) for draw in drawn]
+    large = [loader._short_side(draw) == 128 for draw in drawn]
+    assert abs(np.corrcoef(rare, large)[0, 1]) < 0.2
 
 
 def test_targets_are_the_boxes_and_clusters_of_frame_a(dives: list[Dive]) -> None:

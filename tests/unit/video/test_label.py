@@ -93,6 +93,26 @@ def test_labelling_again_replaces_and_other_files_stay(clip: Path, frames: list[
         label(clip, tmp_path / "mine", poses, 0.5)
 
 
+def test_a_table_of_somebodys_is_not_replaced(clip: Path, frames: list[np.ndarray], tmp_path: Path) -> None:
+    (tmp_path / "walk.csv").write_text("mine\n")
+    with pytest.raises(DatasetError, match=r"walk\.csv: is no manifest"):
+        label(clip, tmp_path / "walk", coco(tmp_path / "poses.json", len(frames)), 0.5)
+    assert (tmp_path / "walk.csv").read_text() == "mine\n"
+    assert not (tmp_path / "walk").exists()
+
+
+def test_the_current_folder_has_a_name(
+    frames: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".street").mkdir()
+    for number, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / f".street/{number:03d}.png"), frame)
+    monkeypatch.chdir(tmp_path / ".street")
+    label(".", tmp_path / "walk", coco(tmp_path / "poses.json", len(frames)), 0.5)
+    (video,) = read_posetrack18(tmp_path / "walk")
+    assert (video.name, len(video.frames)) == ("street", len(frames))
+
+
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
     """torchvision's own network with weights at random: it takes the whole picture for a person."""

@@ -72,6 +72,17 @@ def test_the_centre_of_mass_flies_a_parabola(words: tuple[str, str, str, str]) -
 
 
 @ALL
+def test_divers_pass_the_board_at_a_distance(words: tuple[str, str, str, str]) -> None:
+    for board in (SPRINGBOARD, PLATFORM):
+        _, dive = take(words, board, rate=100)
+        flight = slice(dive.takeoff + 30, dive.entry)
+        under = dive.positions[flight, :, 1] < dive.tip[flight, None]
+        assert under.any()
+        assert dive.positions[flight, :, 2][under].min() > 0.29
+        assert dive.mass[dive.entry, 2] < 4
+
+
+@ALL
 def test_a_dive_turns_as_often_as_its_class_says(words: tuple[str, str, str, str]) -> None:
     """Counted on the joints: the hips' axis for the somersault where it can, else the long axis; the twist about it."""
     meant = parse(words)
