@@ -21,12 +21,25 @@ LEVELS = ("0", "1", "2", "3")
 KEYPOINTS = 17
 
 
+class ProposalHead(RPNHead):
+    """torchvision's RPN head, with logits and deltas in float32 in mixed precision too.
+
+    Anchors are moved by these deltas in the deltas' own type, and so are the people that boxes learn from: bfloat16
+    would round a place of 1,000 pixels to 4 or 8.
+    """
+
+    def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """From features (N, C, H, W) of each level to logits (N, A, H, W) and deltas (N, 4A, H, W), float32."""
+        logits, deltas = super().forward(x)
+        return [level.float() for level in logits], [level.float() for level in deltas]
+
+
 def proposal_network(model: Model, proposals_test: int) -> RegionProposalNetwork:
     """Build the RPN over P2..P6: one anchor size a level, ratios 0.5, 1 and 2, the thresholds of Faster R-CNN."""
     anchors = AnchorGenerator(tuple((size,) for size in model.anchor_sizes), ((0.5, 1.0, 2.0),) * 5)
     network = RegionProposalNetwork(
         anchors,
-        RPNHead(model.fpn_channels, 3),
+        ProposalHead(model.fpn_channels, 3),
         fg_iou_thresh=0.7,
         bg_iou_thresh=0.3,
         batch_size_per_image=model.anchors_per_image,

@@ -24,6 +24,12 @@ class ProductRoIAlign(MultiScaleRoIAlign):
     a side, `sampling_ratio`² bilinear samples a bin, coordinates in pixels of the frame.
     """
 
+    def __init__(self, featmap_names: list[str], output_size: int, sampling_ratio: int) -> None:
+        super().__init__(featmap_names, output_size, sampling_ratio)
+        # torchvision would infer the strides from the first frames' sizes, which padding makes ambiguous.
+        self.scales = [1 / stride for stride in STRIDES]
+        self.map_levels = LevelMapper(2, 1 + len(STRIDES))
+
     def forward(self, x: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """Pool boxes (R, 4) x1 y1 x2 y2 of each image from levels (N, C, H, W); returns (sum of R, C, bins, bins)."""
         levels = [x[name] for name in self.featmap_names]
@@ -32,7 +38,8 @@ class ProductRoIAlign(MultiScaleRoIAlign):
             pooled: Tensor = super().forward(x, boxes, image_shapes)
             return pooled
         together = torch.cat(boxes)
-        level = LevelMapper(2, 1 + len(levels))(boxes)
+        together = together.to(torch.promote_types(together.dtype, torch.float32))  # bfloat16 would be off by cells
+        level = self.map_levels(boxes)
         image = torch.repeat_interleave(torch.tensor([len(part) for part in boxes]))
         parts, places = [], []
         for number, (features, stride) in enumerate(zip(levels, STRIDES, strict=True)):

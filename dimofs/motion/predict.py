@@ -14,6 +14,7 @@ from dimofs.config import Model
 from dimofs.datasets.records import Array, Video
 from dimofs.model import fields
 from dimofs.model.pose_detector import PoseDetector
+from dimofs.pairs.loading import zoomed
 from dimofs.pairs.window import FeatureWindow, Load
 from dimofs.training.loop import encode
 
@@ -30,7 +31,7 @@ class PairMotion:
 
     def joint_features(self, points: Array) -> Array:
         """Sample the joint feature at points (P, 2) x y: (P, 4 · C · 2) float32, see `fields.joint_features`."""
-        there = torch.from_numpy((points + 0.5) * self.scale - 0.5).to(self.fields[0])
+        there = torch.from_numpy(zoomed(points, self.scale)).to(self.fields[0])
         return self._numpy(fields.joint_features(self.fields, there[None])[0])
 
     def read_out(self, coefficients: Tensor) -> Array:

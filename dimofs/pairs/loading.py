@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from dimofs.config import Augmentation, Model
 from dimofs.datasets.records import DatasetError, Frame, Image, Video
 from dimofs.io import read_together
 from dimofs.pairs.sampling import Draw
+
+Points = TypeVar("Points", NDArray[Any], Tensor)
 
 #: Boxes made from joints are enlarged by this factor about their centre (facts of §3.4: Detect-and-Track).
 JOINT_BOX_SCALE = 1.2
@@ -65,6 +67,11 @@ def network_scale(image: Image, model: Model, short_side: int | None = None) -> 
 def resize(image: Image, scale: float) -> Image:
     """Zoom a frame bilinearly; at scale 1 it is returned as it is."""
     return image if scale == 1 else np.asarray(cv2.resize(image, None, fx=scale, fy=scale), dtype=np.uint8)
+
+
+def zoomed(points: Points, scale: float) -> Points:
+    """Bring points (…, 2) of x, y, whole numbers in the middle of pixels, to the frame that `resize` gives."""
+    return (points + 0.5) * scale - 0.5
 
 
 def as_tensor(images: Sequence[Image]) -> Tensor:
@@ -119,7 +126,8 @@ class Change:
         moved = cv2.warpAffine(
             image, self.matrix, (width, height), borderMode=cv2.BORDER_CONSTANT, borderValue=[FILL] * 3
         )
-        moved = cv2.convertScaleAbs(moved, alpha=self.gain, beta=self.bias)
+        values = np.clip(np.rint(self.gain * np.arange(256) + self.bias), 0, 255).astype(np.uint8)
+        moved = cv2.LUT(moved, values)
         return np.ascontiguousarray(moved[:, ::-1] if self.flip else moved)
 
     def points(self, points: NDArray[np.float32], width: int) -> NDArray[np.float32]:
@@ -157,7 +165,9 @@ def pose_target(
     height, width = size
     people = video.frames[frame].people
     joints = (
-        np.stack([person.joints for person in people]) * scale if people else np.zeros((0, len(video.joint_names), 2))
+        zoomed(np.stack([person.joints for person in people]), scale)
+        if people
+        else np.zeros((0, len(video.joint_names), 2))
     )
     labelled = np.stack([person.labelled for person in people]) if people else np.zeros(joints.shape[:2], bool)
     if change is not None:

@@ -13,6 +13,7 @@ from dimofs.config import Model
 from dimofs.datasets.records import Video
 from dimofs.model.backbone import SCALES
 from dimofs.model.pose_detector import Detections, PoseDetector
+from dimofs.pairs.loading import zoomed
 from dimofs.pairs.window import FeatureWindow
 from dimofs.training.loop import device, encode
 
@@ -52,7 +53,7 @@ def detect_pairs(
                 {
                     "boxes": found["boxes"] / window.scale,
                     "scores": found["scores"],
-                    "keypoints": found["keypoints"][..., :2] / window.scale,
+                    "keypoints": zoomed(found["keypoints"][..., :2], 1 / window.scale),
                     "keypoints_scores": found["keypoints_scores"],
                 },
             )

@@ -27,7 +27,7 @@ from dimofs.datasets.records import LABELLED_SLOTS, Image
 from dimofs.io import write_parquet
 from dimofs.model.fields import joint_features, motion_fields
 from dimofs.model.pose_detector import PoseDetector
-from dimofs.pairs.loading import as_tensor, network_scale, resize
+from dimofs.pairs.loading import as_tensor, network_scale, resize, zoomed
 from dimofs.training.checkpoint import load_checkpoint, save_checkpoint
 from dimofs.training.loop import device, encode, source_digest
 
@@ -170,7 +170,7 @@ def _in_file(people: People, flow: Array, scale: float) -> People:
     return People(
         people.scores,
         people.boxes / scale,
-        people.joints / scale,
+        zoomed(people.joints, 1 / scale),
         people.joint_scores,
         people.dimofs / scale,
         np.asarray(moved, np.float32) / scale,

@@ -12,7 +12,7 @@ training may go on with another number of them.
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -162,7 +162,7 @@ def _spread(
     network: nn.Module, losses: Callable[[Batch], dict[str, Tensor]], target: torch.device
 ) -> Callable[[Batch], dict[str, Tensor]]:
     """Give losses whose gradients, after backward, are the mean over all processes."""
-    if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+    if any(isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) for module in network.modules()):
         if target.type == "cpu":
             raise ConfigError("a network that learns its normalisation cannot share batches on CPUs; use one process")
         nn.SyncBatchNorm.convert_sync_batchnorm(network)
@@ -205,6 +205,8 @@ def train(
         network.train()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(training, step)
+        if processes > 1:
+            batch = _of_one_size(batch, target)
         with torch.autocast(target.type, torch.bfloat16, enabled=mixed):
             parts = losses(batch)
             loss = torch.stack(list(parts.values())).sum()
@@ -238,6 +240,15 @@ def train(
         run.resume.unlink(missing_ok=True)
     if processes > 1:
         torch.distributed.barrier()  # none ends before the files are there
+
+
+def _of_one_size(batch: Batch, target: torch.device) -> Batch:
+    """Pad frames to the largest of all processes, as one process with the whole batch would: anchors hang on it."""
+    height, width = batch.frames[0].shape[-2:]
+    largest = torch.tensor((height, width), device=target)
+    torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
+    down, right = (largest - torch.tensor((height, width), device=target)).tolist()
+    return replace(batch, frames=tuple(nn.functional.pad(frames, (0, right, 0, down)) for frames in batch.frames))
 
 
 def _means(values: Mapping[str, Tensor]) -> dict[str, float]:

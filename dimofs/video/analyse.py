@@ -18,7 +18,7 @@ from dimofs.config import Linker, Model
 from dimofs.datasets.records import POSETRACK_JOINTS, Array, DatasetError
 from dimofs.model.fields import joint_features, motion_fields
 from dimofs.model.pose_detector import PoseDetector
-from dimofs.pairs.loading import network_frames
+from dimofs.pairs.loading import network_frames, zoomed
 from dimofs.pairs.window import FeatureWindow
 from dimofs.pose.pretrain import detector_of
 from dimofs.tracking.link import Tracker, exported_joints
@@ -201,7 +201,7 @@ def _people(
         fields = motion_fields([level[None] for level in levels])
         read = joint_features(fields, at.to(levels[0])[None])[0].float().cpu().numpy()
         features[delta] = read.reshape(len(joints), len(POSETRACK_JOINTS), read.shape[1]) / np.float32(zoom)
-    boxes, joints = boxes / np.float32(zoom), joints / np.float32(zoom)
+    boxes, joints = boxes / np.float32(zoom), zoomed(joints, 1 / zoom)
     tracks = tracker.assign(position, boxes.astype(np.float64), joints.astype(np.float64))
     return tuple(
         TrackedPerson(

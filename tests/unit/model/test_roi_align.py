@@ -74,6 +74,28 @@ def test_layouts_and_dtypes_of_training() -> None:
     torch.testing.assert_close(pooled.float(), exact, rtol=0.02, atol=0.03)
 
 
+def test_boxes_of_half_precision_are_not_placed_in_it() -> None:
+    maps, boxes = {name: level.detach().float() for name, level in pyramid(2).items()}, random_boxes([20, 20])
+    half = [part.bfloat16() for part in boxes]
+    pool = ProductRoIAlign(LEVELS, 7, 2)
+    exact = pool(maps, [part.float() for part in half], [(SIDE, SIDE)] * 2)
+    torch.testing.assert_close(pool(maps, half, [(SIDE, SIDE)] * 2), exact, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("products", [True, False])
+def test_strides_are_known_whatever_the_padding(monkeypatch: pytest.MonkeyPatch, products: bool) -> None:
+    """66 rows padded to 96 look like another stride."""
+    monkeypatch.setattr(roi_align, "PRODUCT_CELLS", 64 * 64 if products else 0)
+    maps = {
+        name: level[:, :, : 24 // 2**number, : 32 // 2**number]
+        for number, (name, level) in enumerate(pyramid(1).items())
+    }
+    boxes = [torch.tensor([[10.0, 12.0, 50.0, 40.0]], dtype=torch.float64)]
+    pooled = ProductRoIAlign(LEVELS, 7, 2)(maps, boxes, [(66, 128)])
+    known = MultiScaleRoIAlign(LEVELS, 7, 2)(maps, boxes, [(96, 128)])
+    torch.testing.assert_close(pooled, known, rtol=0, atol=1e-10)
+
+
 def test_no_boxes_at_all() -> None:
     pooled = ProductRoIAlign(LEVELS, 7, 2)(pyramid(2), [torch.zeros(0, 4)] * 2, [(SIDE, SIDE)] * 2)
     assert pooled.shape == (0, 3, 7, 7)

@@ -19,7 +19,9 @@ from dimofs.pairs.loading import (
     nothing,
     pose_target,
     read_frame,
+    resize,
     second_frame,
+    zoomed,
 )
 from dimofs.pairs.sampling import Draw
 
@@ -52,7 +54,7 @@ def video(tmp_path: Path, joints: np.ndarray) -> Video:
         path = tmp_path / f"{number}.png"
         cv2.imwrite(str(path), dotted(joints)[:, :, ::-1])
         labelled = np.ones(17, bool)
-        labelled[3:5] = False
+        labelled[[3, 4, 9]] = False
         box = np.array([10, 20, 110, 100], np.float32)
         person = Person(0, box, np.array([20, 20, 40, 40], np.float32), joints, labelled)
         frames.append(Frame(path, True, (person,), ()))
@@ -71,17 +73,22 @@ def test_both_frames_change_alike(video):
         assert torch.equal(batch.frames[0], batch.frames[1])  # the files are equal, so the changed frames must be
 
 
-def test_labels_follow_the_pixels_through_every_change(video, joints):
+@pytest.mark.parametrize("zoom", [1.0, 1.5, 2.0])
+def test_labels_follow_the_pixels_through_every_change(video, joints, zoom):
     colours = [(250, 10 * number + 40, 60) for number in range(17)]
     partners = mirrored(POSETRACK_JOINTS)
     flips = 0
     for position in range(12):
         rng = np.random.default_rng((0, 2, position))
-        change = Change.draw(AUGMENTATION, HEIGHT, WIDTH, NOBODY, rng)
+        size = (round(zoom * HEIGHT), round(zoom * WIDTH))
+        change = Change.draw(AUGMENTATION, *size, NOBODY, rng)
         geometry = Change(change.matrix, change.flip, 1.0, 0.0)
-        image = geometry.image(read_frame(video.frames[0]), (HEIGHT, WIDTH))
-        target = pose_target(video, 0, 1.0, geometry, (HEIGHT, WIDTH))
+        large = read_frame(video.frames[0]).repeat(2, 0).repeat(2, 1)  # dots of six pixels
+        image = geometry.image(resize(large, zoom / 2), size)
+        target = pose_target(video, 0, zoom, geometry, size)
         flips += change.flip
+        hidden = [partners[slot] if change.flip else slot for slot in (3, 4, 9)]
+        assert not target["keypoints"][0, hidden, 2].any()
         for slot, (x, y, visible) in enumerate(target["keypoints"][0].tolist()):
             if not visible:
                 continue
@@ -89,6 +96,31 @@ def test_labels_follow_the_pixels_through_every_change(video, joints):
             near = image[max(round(y) - 1, 0) : round(y) + 2, max(round(x) - 1, 0) : round(x) + 2].reshape(-1, 3)
             assert np.abs(near.astype(int) - colour).max(1).min() <= 14
     assert 0 < flips < 12
+
+
+def test_a_change_of_brightness_keeps_the_order_of_greys(video):
+    greys = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, 2)
+    for gain, bias in ((1.2, -25.0), (0.8, 25.0), (1.0, -25.0)):
+        changed = Change(np.eye(2, 3), False, gain, bias).image(greys, (1, 256))[0, :, 0]
+        assert changed.tolist() == [min(max(round(gain * grey + bias), 0), 255) for grey in range(256)]
+
+
+@pytest.mark.parametrize("zoom", [0.25, 0.5, 2.0])
+def test_points_are_where_a_zoom_puts_the_pixels(zoom):
+    frame = np.zeros((96, 128, 3), np.uint8)
+    frame[40:48, 72:80] = 255  # its middle is (75.5, 43.5)
+    rows, columns = np.nonzero(resize(frame, zoom)[:, :, 0] > 127)
+    np.testing.assert_allclose(zoomed(np.array([75.5, 43.5]), zoom), [columns.mean(), rows.mean()])
+    np.testing.assert_allclose(zoomed(zoomed(np.array([3.0, 4.0]), zoom), 1 / zoom), [3, 4])
+
+
+def test_a_window_has_a_person_of_the_zoomed_frame_in_it(street):
+    half = PairLoader(
+        [street], None, MODEL.model_copy(update={"image_size": 64, "image_max_size": 512}),
+        AUGMENTATION.model_copy(update={"window": 64, "shift": 0.0}), target=pose_target, beside=second_frame, seed=0,
+    )  # fmt: skip
+    middle = [len(half.batch([Draw(position, "v", 0, 1, 1)]).targets[0]["boxes"]) for position in range(24)]
+    assert sum(found > 0 for found in middle) >= 12  # two of three places are people
 
 
 def test_a_flip_swaps_left_and_right():
