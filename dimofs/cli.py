@@ -90,7 +90,7 @@ CAPTURED = "embedded data, recorded motions"
 #: What the network of Ours-final takes from `actions`: it is the same network.
 CLUSTER_NETWORK = (
     "mlp_features", "positive_fraction", "box_loss_weight", "scale_offsets_by_stride",
-    "proposals_test", "nms_threshold",
+    "proposals_test", "score_threshold", "nms_threshold",
 )  # fmt: skip
 
 #: What the networks behind the tables start from, said in each of them.
@@ -201,7 +201,8 @@ def pretrain(
     settings = load_config(config)
     name, training = ("stills", "still") if network == "still" else ("posetrack18", "pose")
     decisive = {
-        key: getattr(settings.pretrain, key) for key in (training, "augmentation", "initial_weights", "frozen_stages")
+        key: getattr(settings.pretrain, key)
+        for key in (training, "augmentation", "initial_weights", "frozen_stages", "validation_frames")
     }
     run_pretrain(
         settings,
@@ -209,7 +210,7 @@ def pretrain(
         (_read(name, settings, dataset), read_pairs(pairs)),
         (_read("posetrack18", settings, val_dataset), read_pairs(val_pairs)),
         init,
-        _run(network, settings, seed, decisive, (dataset, pairs, init), out, curve, resume),
+        _run(network, settings, seed, decisive, (dataset, pairs, init, val_dataset, val_pairs), out, curve, resume),
     )
 
 
@@ -545,8 +546,8 @@ def actions_train(
     plan = find_training(read_columns(ablations), training)
     keys = (
         "training", "train_detector", "augmentation", "mlp_features",
-        "positive_fraction", "box_loss_weight",
-        "scale_offsets_by_stride", "inflated_frames", "flow",
+        "positive_fraction", "box_loss_weight", "proposals_test",
+        "scale_offsets_by_stride", "inflated_frames", *(["flow"] if plan.motion == "flow" else []),
     )  # fmt: skip
     decisive = {"plan": asdict(plan), **{key: getattr(settings.actions, key) for key in keys}}
     decisive["initial_weights"] = settings.pretrain.initial_weights

@@ -325,6 +325,7 @@ class Actions(Section):
     proposals_test: int = Field(
         ge=1, description="proposals per frame at test time, and in training where they cannot get better"
     )
+    score_threshold: float = Field(ge=0, lt=1, description="detections below are not judged (ACT: 0.01)")
     nms_threshold: float = Field(gt=0, le=1, description="per-class IoU suppression (ACT: 0.3)")
     sweep: tuple[str, ...] = Field(description="trainings of config/ablations.tsv that Figure 7 sweeps over δ")
 

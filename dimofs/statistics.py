@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import sparse
+from scipy.special import ndtr, ndtri
 
 from dimofs.metrics import ACT, POSEVAL, Floats, FrameMapRules, PoseRules, Ranking, Recognised, top1
 
@@ -29,18 +30,23 @@ def resample_weights(videos: int, resamples: int, seed: int) -> Floats:
     return generator.multinomial(videos, np.full(videos, 1 / videos), size=resamples).astype(np.float64)
 
 
-def percentile_interval(samples: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """The central interval that holds `confidence` of the samples (R, …) along the first axis: (low, high), each (…).
+def interval(values: Floats | float, samples: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Bias-corrected percentile interval (Efron 1981) of values (…) from their resamples (R, …): (low, high), each (…).
 
-    A resample in which the value does not exist (NaN) is left out; without any the interval is NaN.
+    Rankings look better in a resample than in the test set that it is drawn of, for what is drawn twice agrees with
+    itself. So the percentiles taken lie as far to one side as the value itself lies among its resamples; where it is
+    their median, they are the central ones. A resample in which the value does not exist (NaN) is left out; without any
+    the interval is NaN.
     """
-    tail = (1 - confidence) / 2
+    tail, values = ndtri((1 - confidence) / 2), np.asarray(values)
     bounds = np.full((2, *samples.shape[1:]), np.nan)
     for cell in np.ndindex(samples.shape[1:]):
         column = samples[(slice(None), *cell)]
         defined = column[~np.isnan(column)]
         if len(defined):
-            bounds[(slice(None), *cell)] = np.quantile(defined, [tail, 1 - tail])
+            below = (np.mean(defined < values[cell]) + np.mean(defined <= values[cell])) / 2
+            bias = ndtri(np.clip(below, 0.5 / len(defined), 1 - 0.5 / len(defined)))
+            bounds[(slice(None), *cell)] = np.quantile(defined, ndtr(2 * bias + np.array([tail, -tail])))
     return bounds[0], bounds[1]
 
 
@@ -55,9 +61,10 @@ def over_seeds(values: Floats, samples: Floats, confidence: float, seed: int) ->
     seeds, resamples = samples.shape[:2]
     generator = np.random.default_rng(seed).spawn(1)[0]  # resample_weights draws videos from its parent
     drawn = generator.integers(seeds, size=(seeds, resamples))
-    low, high = percentile_interval(samples[drawn, np.arange(resamples)].mean(axis=0), confidence)
+    mean = values.mean(axis=0)
+    low, high = interval(mean, samples[drawn, np.arange(resamples)].mean(axis=0), confidence)
     spread = values.std(axis=0, ddof=1) if seeds > 1 else values[0] * np.nan
-    return values.mean(axis=0), low, high, spread
+    return mean, low, high, spread
 
 
 def resampled_envelope_ap(ranking: Ranking, weights: Floats, rules: PoseRules = POSEVAL) -> Floats:

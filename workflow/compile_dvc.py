@@ -74,7 +74,8 @@ def _stage(name: str, jobs: list[Any], homes: dict[str, list[str]], root: str) -
     rules = " ".join(sorted({job.rule.name for job in jobs}))
     parameters = [entry.partition("=")[0] for job in jobs for entry in _flat(job.params)]
     code = {entry for entry in parameters if entry.startswith("dimofs/")}
-    code |= {path.relative_to(ROOT).as_posix() for path in (file, RULES / "common.smk")}
+    # The configuration's own code says what its values mean; Snakemake sees the values alone.
+    code |= {path.relative_to(ROOT).as_posix() for path in (file, RULES / "common.smk", ROOT / "dimofs/config.py")}
     sections = {entry.partition(".")[0] for entry in parameters} & Config.model_fields.keys()
     read = {_dependency(path, homes) for job in jobs for path in job.input} - {CONFIG, *homes[name]}
     stage = {

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,11 +27,14 @@ FIGURES = ("figure3", "figure6", "figure7", "training_curves")
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Write a table as Markdown, floats with one decimal."""
-    rows = [
-        ["" if pd.isna(value) else f"{value:.1f}" if isinstance(value, float) else str(value) for value in row]
-        for row in table.itertuples(index=False)
-    ]
+    """Write a table as Markdown; floats with one decimal, with two in rows where none is above 1."""
+
+    def row(values: Sequence[object]) -> list[str]:
+        sizes = [abs(value) for value in values if isinstance(value, float) and not pd.isna(value)]
+        digits = 1 if max(sizes, default=0) > 1 else 2
+        return ["" if pd.isna(v) else f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in values]
+
+    rows = [row(values) for values in table.itertuples(index=False)]
     lines = [list(map(str, table.columns)), ["---"] * len(table.columns), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

@@ -26,7 +26,7 @@ def restore(scenario: Path) -> list[str]:
     """Fetch the outputs of a scenario, record the chapters that DVC vouches for and give their names."""
     locked = yaml.safe_load((scenario / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     fetch = "pull" if _run(scenario, "dvc", "remote", "list") else "checkout"
-    _run(scenario, "dvc", fetch, "dvc.yaml")
+    _run(scenario, "dvc", fetch, *locked)
     changes = json.loads(_run(scenario, "dvc", "status", "--json", "dvc.yaml"))
     vouched = {name: stage for name, stage in locked.items() if _is_vouched(changes.get(name, []))}
     for parameters, chapters in _groups(vouched):
@@ -80,7 +80,8 @@ if __name__ == "__main__":
     try:
         restored = restore(Path(sys.argv[1] if len(sys.argv) > 1 else "."))
     except subprocess.CalledProcessError as error:
-        sys.exit(f"restore: `{' '.join(error.cmd)}` failed; see above")
+        lost = "; if the cache lacks outputs, name the remote that has them: `dvc remote add --default NAME URL`"
+        sys.exit(f"restore: `{' '.join(error.cmd)}` failed, see above{lost if 'checkout' in error.cmd else ''}")
     except FileNotFoundError as error:
         sys.exit(f"restore: {error.filename}: no such file; no run is recorded here yet")
     print(f"restored: {', '.join(restored) or 'nothing'}")

@@ -66,8 +66,10 @@ class ActionLocalizer(nn.Module):
         self.rpn = proposal_network(model, actions.proposals_test)
         motion_channels = {"offsets": [2 * model.fpn_channels], "flow": [2], "none": []}[motion]
         head = BranchHead([model.fpn_channels, *motion_channels], actions.mlp_features)
+        # Every class that a proposal may have is judged, however unlikely; a pose needs neither.
+        judged = {"score_threshold": actions.score_threshold, "detections_per_image": actions.proposals_test * classes}
         self.roi_heads = region_heads(
-            model,
+            model.model_copy(update=judged),
             BranchPool(motion=bool(motion_channels)),
             head,
             FastRCNNPredictor(actions.mlp_features * len(head.branches), classes + 1),

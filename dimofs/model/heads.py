@@ -95,7 +95,7 @@ class KeypointPredictor(KeypointRCNNPredictor):
         """From features (R, C, H, W) to logits (R, keypoints, 4H, 4W), float32 in mixed precision too."""
         coarse = self.kps_score_lowres(x).float()
         height, width = (enlarging(side).to(coarse.device) for side in coarse.shape[-2:])
-        with torch.autocast(coarse.device.type, enabled=False):
+        with torch.autocast("cpu" if coarse.is_meta else coarse.device.type, enabled=False):
             return height @ (coarse @ width.T)
 
 

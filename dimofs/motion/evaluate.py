@@ -12,7 +12,7 @@ import pandas as pd
 from dimofs.config import Paper
 from dimofs.datasets.synthetic.body import BODY
 from dimofs.metrics import Floats
-from dimofs.statistics import percentile_interval, resample_weights
+from dimofs.statistics import interval, resample_weights
 
 #: Columns of the table: `against` names what a difference or a correlation is with.
 COLUMNS = ("quantity", "method", "against", "delta", "value", "ci_low", "ci_high", "pairs", "videos")
@@ -61,7 +61,7 @@ def evaluate_motion(sums: pd.DataFrame, paper: Paper, seed: int) -> pd.DataFrame
         for key, value in values.items():
             if np.isnan(value[0]):
                 continue
-            low, high = percentile_interval(np.concatenate([chunk[key] for chunk in chunks]), paper.confidence)
+            low, high = interval(value[0], np.concatenate([chunk[key] for chunk in chunks]), paper.confidence)
             rows.append((*key, delta, value[0], low, high, int(of_delta["pairs"].sum()), len(of_delta)))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     place = table.groupby(list(COLUMNS[:3]), sort=False).ngroup()

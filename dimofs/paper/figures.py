@@ -110,7 +110,8 @@ def figure6(average_precision: pd.DataFrame, differences: pd.DataFrame, dataset:
         "on PoseTrack17 val; at δ = ±10 by its stated drop below its single-frame baseline",
         f"Ours: {dataset}; {baseline['n_videos']} videos, {baseline['n_frames']} labelled frames. Beside δ: change "
         "against the single-frame baseline. Bands and brackets: bootstrap over "
-        f"{_drawn('videos', mean)}, paired for the changes.",
+        f"{_drawn('videos', mean)}, paired for the changes. Where A + δ leaves the video, B is its first or last "
+        f"frame: {100 * mean['clamped_fraction'].max():.0f} % of the pairs at most.",
     )
     return figure
 

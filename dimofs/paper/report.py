@@ -58,7 +58,7 @@ _DIVES = {
     "footage": "embedded data, Diving48 layout",
 }
 _FIGURES = {
-    "figure3": "Figure 3. What the offsets show of motion, beside optical flow and the exact motion of people.",
+    "figure3": "Figure 3. What the offsets show of motion, beside optical flow and, of drawn people, exact motion.",
     "figure6": "Figure 6. Poses of Frame A found in the features of Frame B, δ frames away.",
     "figure7": "Figure 7. Actions recognised from two frames, δ apart.",
     "training_curves": "How the pose networks learned. The paper shows no such figure.",

@@ -57,6 +57,7 @@ class _Result:
     samples: Floats  #: (S, resamples, 8)
     frames: int
     videos: int
+    clamped: float  #: share of the frames whose Frame B is not δ away
 
 
 def evaluate_pose(
@@ -77,7 +78,8 @@ def evaluate_pose(
     pixels) and joint_scores (17 logits).
 
     Only labelled frames with an annotated person count. Returns two tables in percent, one row for each column of
-    Table 1: (method, delta, joint, ap, ci_low, ci_high, n_frames, n_videos, seeds, sd), and paired differences
+    Table 1: (method, delta, joint, ap, ci_low, ci_high, n_frames, n_videos, clamped_fraction, seeds, sd), where that
+    fraction of the frames has A + δ outside the video and so another Frame B, its first or last; and paired differences
     (minuend, minuend_delta, subtrahend, subtrahend_delta, joint, difference, ci_low, ci_high, seeds, sd): of everything
     to the single-frame baseline, then of DiMoFs to DiMoFs at δ = 0, and of DiMoFs to the copy baseline at the same δ.
     Values are means over so many seeds with the standard deviation sd, see `dimofs.statistics.over_seeds`.
@@ -95,7 +97,9 @@ def evaluate_pose(
     n_videos = 1 + max(target.video for target in targets.values())
     weights = resample_weights(n_videos, paper.resamples, seed)
 
-    def score(detections: Sequence[Mapping[Key, Detections]], keys: Sequence[tuple[FrameKey, Key]]) -> _Result:
+    def score(
+        detections: Sequence[Mapping[Key, Detections]], keys: Sequence[tuple[FrameKey, Key]], clamped: float = 0.0
+    ) -> _Result:
         ap, samples = [], []
         for of_seed in detections:
             rankings = rank_joints(_judged(targets, of_seed, keys, neck), n_videos)
@@ -103,12 +107,13 @@ def evaluate_pose(
             ap.append(pose_columns(np.array([envelope_ap(ranking) for ranking in rankings])))
             samples.append(pose_columns(resampled))
         judged = [targets[frame_a].video for frame_a, _ in keys if frame_a in targets]
-        return _Result(np.stack(ap), np.stack(samples), len(judged), len(set(judged)))
+        return _Result(np.stack(ap), np.stack(samples), len(judged), len(set(judged)), clamped)
 
     results = {("single_frame", 0): score(on_frame, [(frame_a, (*frame_a, 0)) for frame_a in targets])}
     for delta, rows in tqdm(gaps.items(), desc="pose AP", unit="δ", disable=None):
-        results["copy", delta] = score(on_frame, [((video, a), (video, b, 0)) for video, a, b in rows])
-        results["dimofs", delta] = score(on_pair, [((video, a), (video, a, delta)) for video, a, _ in rows])
+        clamped = float(np.mean([b - a != delta for video, a, b in rows if (video, a) in targets]))
+        results["copy", delta] = score(on_frame, [((video, a), (video, b, 0)) for video, a, b in rows], clamped)
+        results["dimofs", delta] = score(on_pair, [((video, a), (video, a, delta)) for video, a, _ in rows], clamped)
     return _average_precision(results, paper.confidence, seed), _differences(results, paper.confidence, seed)
 
 
@@ -199,9 +204,10 @@ def _average_precision(results: Mapping[tuple[str, int], _Result], confidence: f
     for (method, delta), result in results.items():
         found = over_seeds(result.ap, result.samples, confidence, seed)
         for joint, *ap, sd in zip(POSE_COLUMNS, *found, strict=True):
-            rows.append((method, delta, joint, *ap, result.frames, result.videos, len(result.ap), sd))
-    names = ["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos", "seeds", "sd"]
-    return pd.DataFrame(rows, columns=names)
+            counted = (result.frames, result.videos, result.clamped, len(result.ap))
+            rows.append((method, delta, joint, *ap, *counted, sd))
+    names = ["method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos", "clamped_fraction"]
+    return pd.DataFrame(rows, columns=[*names, "seeds", "sd"])
 
 
 def _differences(results: Mapping[tuple[str, int], _Result], confidence: float, seed: int) -> pd.DataFrame:

@@ -37,7 +37,7 @@ def published_detector(config: Config, seed: int) -> tuple[PoseDetector, dict[st
     published = PUBLISHED[source, config.model.backbone]
     state, digest = _fetch(published.url)
     if source == "imagenet":
-        own = {f"backbone.body.{name}": value for name, value in state.items()}
+        own = {f"backbone.body.{name}": value for name, value in state.items() if not name.startswith("fc.")}
         fill(detector, own, published.url, parts=("backbone.body.",))
     else:
         detector.load_state_dict(state)

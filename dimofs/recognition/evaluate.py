@@ -16,7 +16,7 @@ from dimofs.datasets.records import DatasetError
 from dimofs.metrics import Floats, Recognised, top1
 from dimofs.recognition.predictions import LABELS, judge
 from dimofs.recognition.rows import Row
-from dimofs.statistics import percentile_interval, resample_weights, resampled_top1
+from dimofs.statistics import interval, resample_weights, resampled_top1
 
 #: What stands beside the paper's rows: the scene alone, always the largest class of the training dives, and guessing.
 CONTROLS = ("scene_only", "majority", "chance")
@@ -73,7 +73,7 @@ def evaluate_recognition(
 
     table = []
     for name in value:
-        low, high = percentile_interval(samples[name], paper.confidence)
+        low, high = interval(value[name], samples[name], paper.confidence)
         if name == "chance":
             low, high = np.full((2, 2), np.nan)
         cells = [(value[name][i], low[i], high[i]) for i in (_OVERALL, _CLASS_MEAN)]
@@ -85,8 +85,8 @@ def evaluate_recognition(
     drawn = []
     for minuend, subtrahend in DIFFERENCES:
         if minuend in value and subtrahend in value:
-            low, high = percentile_interval(samples[minuend] - samples[subtrahend], paper.confidence)
             difference = value[minuend] - value[subtrahend]
+            low, high = interval(difference, samples[minuend] - samples[subtrahend], paper.confidence)
             both = minuend in stated and subtrahend in stated
             in_paper = round(stated[minuend] - stated[subtrahend], 1) if both else None
             drawn.append((minuend, subtrahend, in_paper, difference[_OVERALL], low[_OVERALL], high[_OVERALL]))

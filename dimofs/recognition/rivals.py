@@ -101,9 +101,12 @@ def start_weights(network: nn.Module, rival: Rival, rivals: Rivals, checkpoint: 
         backbone = network.backbone.body if isinstance(network, SegmentNetwork | RelationNetwork) else network.backbone
         assert isinstance(backbone, nn.Module)
         weights = FULL_WEIGHTS[rival.network]
-        fill(backbone, weights.get_state_dict(progress=False, check_hash=True), weights.url, parts=("",))
+        tensors = weights.get_state_dict(progress=False, check_hash=True)
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}  # of other classes
+        fill(backbone, own, weights.url, parts=("",))
     elif checkpoint is not None:
-        start_from(network, checkpoint, parts=("backbone.",))
+        flat = isinstance(network, SegmentNetwork | RelationNetwork)  # it has none of the checkpoint's pyramid
+        start_from(network, checkpoint, parts=("backbone.body." if flat else "backbone.",))
     if rival.flow:
         _see_flow(network, rivals)
 

@@ -54,13 +54,15 @@ def start_from(network: nn.Module, path: Path, *, parts: tuple[str, ...]) -> Non
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], source: Path | str, *, parts: tuple[str, ...]) -> None:
     """Copy named tensors into parts of `network`; `source` is only named in the message.
 
-    `parts` are name prefixes such as "backbone."; each must be filled completely, so that no mismatch passes silently.
-    Everything else keeps its own initialisation.
+    `parts` are name prefixes such as "backbone."; each must be filled completely, and there must be nothing more of it
+    in `tensors`, so that no mismatch passes silently. Everything else keeps its own initialisation.
     """
     own = network.state_dict()
     for part in parts:
         wanted = {name for name in own if name.startswith(part) and not name.endswith("num_batches_tracked")}
-        bad = sorted(name for name in wanted if name not in tensors or tensors[name].shape != own[name].shape)
+        given = {name for name in tensors if name.startswith(part) and not name.endswith("num_batches_tracked")}
+        shared = wanted & given
+        bad = sorted((wanted ^ given) | {name for name in shared if tensors[name].shape != own[name].shape})
         if bad or not wanted:
             raise CheckpointError(
                 f"{source}: does not fit {part!r} of this network ({', '.join(bad[:3]) or 'no such part'})"

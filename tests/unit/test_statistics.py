@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtr, ndtri
 
 from dimofs import statistics
 from dimofs.metrics import FrameMapRules, Ranking, class_ap, count_recognised, envelope_ap, top1, trapezoid_ap
 from dimofs.statistics import (
+    interval,
     over_seeds,
-    percentile_interval,
     resample_weights,
     resampled_class_ap,
     resampled_envelope_ap,
@@ -65,21 +66,30 @@ class TestWeights:
 
 class TestInterval:
     def test_by_hand(self):
-        low, high = percentile_interval(np.arange(101.0), 0.9)
+        low, high = interval(50.0, np.arange(101.0), 0.9)
         assert (float(low), float(high)) == pytest.approx((5, 95))
 
     def test_columns_are_separate(self):
         samples = np.stack([np.arange(101.0), 10 * np.arange(101.0)], axis=-1)
-        low, high = percentile_interval(samples, 0.8)
+        low, high = interval(np.array([50.0, 500]), samples, 0.8)
         assert low.tolist() == pytest.approx([10, 100])
         assert high.tolist() == pytest.approx([90, 900])
 
     def test_resamples_without_the_value_are_left_out(self):
         samples = np.stack([np.append(np.arange(101.0), [np.nan] * 30), np.full(131, np.nan)], axis=-1)
-        low, high = percentile_interval(samples, 0.9)
+        low, high = interval(np.array([50.0, np.nan]), samples, 0.9)
         assert (low[0], high[0]) == pytest.approx((5, 95))
         assert np.isnan(low[1])
         assert np.isnan(high[1])
+
+    def test_a_value_at_the_edge_of_its_resamples_moves_the_interval_there(self):
+        """Of a value at the 16th percentile, one deviation below the median, the whole interval moves by two."""
+        random = np.random.default_rng(0)
+        samples = random.normal(0, 1, 200_000)
+        low, high = interval(-1.0, samples, 0.95)
+        assert (low, high) == pytest.approx((-1.96 - 2, 1.96 - 2), abs=0.1)
+        assert np.array(interval(-9.0, samples, 0.95)) == pytest.approx(samples.min(), abs=1.5)
+        assert interval(3.0, np.full(50, 3.0), 0.95) == (3, 3)
 
     def test_covers_the_truth_about_as_often_as_it_says(self):
         """Means of 40 videos from a known law: the 90 % interval holds the true mean in nine of ten repetitions."""
@@ -87,7 +97,8 @@ class TestInterval:
         weights = resample_weights(40, 500, seed=0) / 40
         held = 0
         for _ in range(400):
-            low, high = percentile_interval(weights @ random.exponential(1, 40), 0.9)
+            sample = random.exponential(1, 40)
+            low, high = interval(sample.mean(), weights @ sample, 0.9)
             held += low <= 1 <= high
         assert 0.84 <= held / 400 <= 0.94
 
@@ -101,7 +112,7 @@ class TestOverSeeds:
         samples = self.samples(1, columns=columns)
         mean, low, high, sd = over_seeds(samples[:, 0], samples, 0.9, seed=0)
         np.testing.assert_array_equal(mean, samples[0, 0])
-        np.testing.assert_array_equal([low, high], percentile_interval(samples[0], 0.9))
+        np.testing.assert_array_equal([low, high], interval(samples[0, 0], samples[0], 0.9))
         assert np.shape(sd) == columns
         assert np.isnan(sd).all()
 
@@ -136,7 +147,9 @@ class TestOverSeeds:
         """Product of the drawn mean of seeds 0 and 1 and of how often a video of two is drawn: 2 in one of sixteen."""
         often = resample_weights(2, 20_000, seed=0)[:, 0]
         samples = np.stack([0 * often, often])
-        highs = [over_seeds(samples[:, 0], samples, 1 - 2 * tail, seed=0)[2] for tail in (1 / 14, 1 / 18)]
+        # A value between 0 and 1/2 has 7/16 of the products below it, for which the percentiles make up.
+        confidences = [2 * ndtr(ndtri(1 - tail) - 2 * ndtri(7 / 16)) - 1 for tail in (1 / 14, 1 / 18)]
+        highs = [over_seeds(np.full(2, 0.25), samples, confidence, seed=0)[2] for confidence in confidences]
         assert highs == [1, 2]
 
     def test_a_resample_without_a_value_is_left_out(self):
@@ -210,7 +223,9 @@ def test_the_interval_of_an_average_precision_narrows_with_more_videos():
     widths = []
     for videos in (6, 24, 96):
         ranking = large_ranking(videos, size=100 * videos)
-        low, high = percentile_interval(resampled_envelope_ap(ranking, resample_weights(videos, 400, 0)), 0.95)
+        low, high = interval(
+            envelope_ap(ranking), resampled_envelope_ap(ranking, resample_weights(videos, 400, 0)), 0.95
+        )
         assert low <= envelope_ap(ranking) <= high
         widths.append(high - low)
     assert widths[0] > widths[1] > widths[2]
@@ -243,8 +258,8 @@ def test_the_interval_of_top1_covers_what_was_measured():
     label = random.integers(0, 4, 400)
     predicted = np.where(random.random(400) < 0.6, label, random.integers(0, 4, 400))
     recognised = count_recognised(predicted, label, np.arange(400) // 4, 4)
-    low, high = percentile_interval(resampled_top1(recognised, resample_weights(100, 2000, 0)), 0.95)
     value = top1(recognised.correct.sum(axis=0), recognised.total.sum(axis=0))
+    low, high = interval(value, resampled_top1(recognised, resample_weights(100, 2000, 0)), 0.95)
     assert ((low < value) & (value < high)).all()
     # 400 dives at 70 %: the standard error is 2.3 points
     assert high[0] - low[0] == pytest.approx(2 * 1.96 * 2.3, rel=0.2)

@@ -75,7 +75,11 @@ def test_every_rule_is_complete(rules: list[Any]) -> None:
         assert rule.log, f"{rule.name}: log"
         assert rule.benchmark, f"{rule.name}: benchmark"
         assert rule.message, f"{rule.name}: message"
-        assert {"mem_mb", "_cores"} <= rule.resources.keys(), f"{rule.name}: threads and mem_mb"
+        assert "mem_mb" in rule.resources, f"{rule.name}: mem_mb"
+        own = Path(rule.snakefile).read_text(encoding="utf-8").partition(f"rule {rule.name}:")[2]
+        assert re.search(r"^\s+threads:", re.split(r"^\s*(?:use )?rule ", own, flags=re.M)[0], re.M), (
+            f"{rule.name}: threads"
+        )
 
 
 def test_every_rule_calls_one_verb_and_says_so_plainly(rules: list[Any]) -> None:

@@ -74,6 +74,18 @@ def test_restore_after_an_edit_reruns_only_what_the_edit_touches(by_dvc: Clone, 
     assert clone.planned() == JUDGES | PAPER
 
 
+def test_restore_of_some_chapters_vouches_for_these(by_dvc: Clone, tmp_path: Path) -> None:
+    clone = by_dvc.clone(tmp_path / "some")
+    path = clone.scenario / "dvc.lock"
+    lock = yaml.safe_load(path.read_text(encoding="utf-8"))
+    lock["stages"] = {name: stage for name, stage in lock["stages"].items() if name in ("datasets", "pairs")}
+    path.write_text(yaml.safe_dump(lock), encoding="utf-8")
+    said = clone.run(sys.executable, "-m", "workflow.restore", SMOKE, folder=clone.root)
+    assert "restored: datasets, pairs" in said
+    assert clone.planned("pairs") == set()
+    assert "train_still" in clone.planned()
+
+
 def test_without_restore_nothing_is_believed(by_dvc: Clone, tmp_path: Path) -> None:
     clone = by_dvc.clone(tmp_path / "pulled")
     clone.run("dvc", "pull", "dvc.yaml")

@@ -59,7 +59,8 @@ rule train_actions:
             "actions.scale_offsets_by_stride",
             "actions.inflated_frames",
         ),
-        **settings("pretrain.initial_weights", "actions.flow", "actions.proposals_test", "actions.nms_threshold"),
+        **settings("pretrain.initial_weights", "actions.proposals_test"),
+        **settings("actions.score_threshold", "actions.nms_threshold"),
         **code("actions_train"),
         plan=lambda wildcards: plan(wildcards.training),
         seed=lambda wildcards: run_seed(wildcards.run),
@@ -100,7 +101,7 @@ rule predict_columns:
     resources:
         mem_mb=3000,
     params:
-        **settings("model", "actions", "pairs.jhmdb_split"),
+        **settings("model", *ACTIONS, "pairs.jhmdb_split"),
         **code("actions_predict"),
         plan=lambda wildcards: plan(wildcards.training),
         deltas=lambda wildcards: column_deltas(wildcards.training),
@@ -138,7 +139,7 @@ rule predict_sweep:
     resources:
         mem_mb=3000,
     params:
-        **settings("model", "actions", "pairs.jhmdb_split"),
+        **settings("model", *ACTIONS, "pairs.jhmdb_split"),
         **code("actions_predict"),
         plan=lambda wildcards: plan(wildcards.training),
     message:

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, workflow.basedir)
 
 from dimofs.actions.ablations import find_training, read_columns
-from dimofs.config import ConfigError, DeltaRange, Pairs, Section, check_config, check_initial_weights
+from dimofs.config import Actions, ConfigError, DeltaRange, Pairs, Section, check_config, check_initial_weights
 from dimofs.datasets.archives import missing_archives, read_archives
 from dimofs.recognition.rows import read_rows
 from snakemake.exceptions import WorkflowError
@@ -57,6 +57,8 @@ TRACKED = {
     "dimofs": "results/tracking/dimofs_detections{run}.parquet",
 }
 CLUSTERED = ["pose", "pose_flow", "pose_dimofs"]
+# What predictions of actions hang on; flow alone where the training has one (`plan`).
+ACTIONS = [f"actions.{key}" for key in Actions.model_fields if key not in ("sweep", "flow")]
 # What the network that predicts clusters shares with those of `actions`.
 CLUSTER_NETWORK = [
     f"actions.{key}"
@@ -66,6 +68,7 @@ CLUSTER_NETWORK = [
         "box_loss_weight",
         "scale_offsets_by_stride",
         "proposals_test",
+        "score_threshold",
         "nms_threshold",
     )
 ]
@@ -133,8 +136,10 @@ def pair_settings(dataset: str, split: str) -> list[str]:
 
 
 def plan(training: str) -> list[str]:
-    """Give what config/ablations.tsv says about a training, except for its columns."""
-    return [f"{name}={value}" for name, value in asdict(find_training(COLUMNS, training)).items()]
+    """Give what config/ablations.tsv says about a training, except for its columns, and the flow where it takes one."""
+    found = find_training(COLUMNS, training)
+    flow = settings("actions.flow") if found.motion == "flow" else {}
+    return [*(f"{name}={value}" for name, value in asdict(found).items()), *flow.values()]
 
 
 def column_deltas(training: str) -> list[str]:
@@ -190,10 +195,20 @@ def distrust_outputs(workflow) -> None:
 LACKING = []
 
 
+def official_name(dataset: str) -> str:
+    """Give the name of a data set in the sheet of archives, where Diving48's two versions are two."""
+    return f"diving48_{CHECKED.pairs.diving48_labels.lower()}" if dataset == "diving48" else dataset
+
+
+def archive_settings(dataset: str) -> list[str]:
+    """Give what the sheet says of a data set's content, but not of how to get it, as parameters of a rule."""
+    listed = [archive for archive in read_archives(Path(ARCHIVES)) if archive.dataset == official_name(dataset)]
+    return [f"{one.dataset}/{one.file}={one.archive} {one.holds} {one.needed} {one.checksum}" for one in listed]
+
+
 def announce_missing(dataset: str) -> list[str]:
     """Say which archives of a planned data set are missing and how to get them; no run starts then."""
-    labels = CHECKED.pairs.diving48_labels.lower()
-    official = f"diving48_{labels}" if dataset == "diving48" else dataset
+    official = official_name(dataset)
     if workflow.is_main_process and official not in LACKING and not Path("data/datasets", dataset).exists():
         accepted = official in CHECKED.datasets.accept_terms
         missing = missing_archives(official, read_archives(Path(ARCHIVES)), Path("data/archives"), accepted)

@@ -14,6 +14,8 @@ localrules:
 rule datasets:
     input:
         expand("data/datasets/{name}.csv", name=DATASETS),
+    params:
+        **settings("pretrain.initial_weights", "recognition.rivals.networks"),  # which decide what there is
     message:
         "the data sets are there"
 
@@ -60,7 +62,7 @@ if UNPACKED:
         input:
             lambda wildcards: announce_missing(wildcards.name),
             config=ancient(CONFIG),
-            sheet=ARCHIVES,
+            sheet=ancient(ARCHIVES),
         output:
             manifest="data/datasets/{name}.csv",
             folder=directory("data/datasets/{name}"),
@@ -74,8 +76,9 @@ if UNPACKED:
         resources:
             mem_mb=2000,
         params:
-            **settings("datasets.accept_terms", "datasets.accept_partial", "pairs.diving48_labels"),
+            **settings("datasets.accept_partial"),
             **code("datasets_unpack"),
+            archives=lambda wildcards: archive_settings(wildcards.name),
         message:
             "unpacking {wildcards.name}; progress in {log}"
         shell:

@@ -17,6 +17,8 @@ rule pairs:
         expand("data/pairs/{name}_train.parquet", name=STILLS),
         expand("data/pairs/jhmdb_{split}.parquet", split=["train", "test"]),
         expand("data/pairs/diving48_{split}.parquet", split=["train", "test"]),
+    params:
+        **settings("pretrain.initial_weights"),  # which decides whether there are stills
     message:
         "the pairs are listed"
 

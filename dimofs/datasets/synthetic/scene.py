@@ -123,7 +123,7 @@ class Framing:
     smallest: float = 0.55
     spread: float = 0.36  #: people stand up to this fraction of the frame from its centre, the first up to half of it
     margin: float = 0.02  #: how close to the edge hip and head of the first may come, as a fraction of the frame
-    tripods: float = 0.15  #: share of cameras that stand still
+    tripods: float = 0.15  #: share of cameras on a tripod, which stand still unless the first person leaves the frame
     pan: float = 0.25  #: largest amplitude of the camera's wandering, as a fraction of the frame
     close_ups: float = 0.0  #: share of scenes framed on the first person's upper body, whose legs are then cut off
     bystanders: int = 0  #: people who hardly move
@@ -279,14 +279,14 @@ def _camera(
     heads = np.stack([other.joints[:, JOINT["head_top"]] for other in members]) - middle
     highest = np.median(np.arctan2(heads[..., 1], -heads[..., 2]), axis=1).max()
     pitch = max(pitch, highest - np.arctan(_HEADROOM * size / focal))
-    zoom = 1 + (0.0 if rng.random() < 0.8 else 0.08) * sway(rng, frames, 0.1, 0.5)
+    zoom = 1 + (0.0 if steady or rng.random() < 0.8 else 0.08) * sway(rng, frames, 0.1, 0.5)
     wander, shakes = ([sway(rng, frames, *rates) for _ in "xy"] for rates in ((0.1, 0.5), (0.8, 6.0)))
     roll = rng.normal(0, 0.03) + 0.15 * shake / size * sway(rng, frames, 0.5, 4.0)
     bearing = np.arctan2(member.joints[:, 0, 0] - position[:, 0], position[:, 2] - member.joints[:, 0, 2])
     lag = rng.integers(1, 8)
     padded = np.concatenate([np.full(lag, bearing[0]), bearing, np.full(lag, bearing[-1])])
     bearing = np.convolve(padded, np.full(2 * lag + 1, 1 / (2 * lag + 1)), "valid")
-    follow = 0.0 if rng.random() < 0.4 else rng.uniform(0.4, 1)
+    follow = 0.0 if steady or rng.random() < 0.4 else rng.uniform(0.4, 1)
     # A cameraman who loses the first person follows more closely and swings about less.
     for strength, calm in ((follow, 1.0), (max(follow, 0.6), 0.8), (max(follow, 0.85), 0.5), (1.0, 0.2)):
         swing = [

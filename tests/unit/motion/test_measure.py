@@ -11,11 +11,14 @@ from dimofs.datasets.posetrack import read_posetrack18
 from dimofs.datasets.records import DatasetError
 from dimofs.datasets.synthetic.body import PARTS
 from dimofs.datasets.synthetic.posetrack_files import posetrack_plan, write_sequence
+from dimofs.datasets.synthetic.sidecar import load_sidecar, person_flow, thing_flow
+from dimofs.model.backbone import STRIDES
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.motion.evaluate import MOTIONS, evaluate_motion
 from dimofs.motion.examples import spread
 from dimofs.motion.measure import (
     BODY,
+    _pair_sums,
     channel_sums,
     discrimination_sums,
     joint_sums,
@@ -189,6 +192,50 @@ def test_measures_of_rendered_videos_have_every_quantity(chapter):
     assert set(people["method"]) == {*MOTIONS, "zero"}
     assert (people["value"] > 0).all()
     assert set(table["delta"]) == {-2, 2}
+
+
+class Known:
+    """A pair whose read-out is the exact motion, whose saliencies are people and things, whose channels are 1, 2, 3."""
+
+    scale = 1.0
+
+    def __init__(self, frame_a, frame_b, motion, people, things):
+        self.frame_a, self.frame_b = frame_a, frame_b
+        self._motion, self._saliency = motion, (people.astype(np.float32), things.astype(np.float32))
+        height, width = people.shape
+        self.fields = [torch.zeros(1, 3, 2, height // stride, width // stride) for stride in STRIDES]
+        self.fields[0][0, :, 0] = torch.tensor([1.0, 2, 3])[:, None, None]
+
+    def read_out(self, coefficients):
+        return self._motion
+
+    def saliency(self):
+        return self._saliency
+
+
+def test_what_is_known_exactly_is_measured_as_such(chapter):
+    _, videos, _, sidecars, _ = chapter
+    compared = 0
+    for video in videos:
+        sidecar = load_sidecar(sidecars / f"{video.name}.npz")
+        for a, b in ((0, 3), (4, 1), (1, 5)):
+            exact, people = person_flow(sidecar, a, b)
+            exact_things, things = thing_flow(sidecar, a, b)
+            motion = Known(a, b, exact + exact_things, people, things)
+            sums = _pair_sums(video, motion, torch.zeros(2, 24), sidecar)
+            assert sums["people_error/read_out"] == pytest.approx(0, abs=1e-3)
+            assert sums["people_error/zero"] == pytest.approx(np.hypot(*exact[people].T).sum(), rel=1e-4)
+            assert sums["on_people/saliency_of_sum"] == people.sum()
+            centres = people[2::4, 2::4]
+            np.testing.assert_allclose(sums["gram"], centres.sum() * np.outer([1, 2, 3], [1, 2, 3]))
+            assert sums["flow_energy"].sum() == pytest.approx((exact[2::4, 2::4][centres] ** 2).sum(), rel=1e-4)
+            octaves = np.floor(np.log2(np.maximum(np.hypot(*(exact + exact_things).transpose(2, 0, 1)), 0.1)))
+            alike = set(octaves[people & (octaves >= 0)]) & set(octaves[things & (octaves >= 0)])
+            assert sums["compared"] == bool(alike)
+            if alike:
+                compared += 1
+                assert (sums["area/saliency_of_sum"], sums["area/saliency_of_magnitudes"]) == (1, 0)
+    assert compared
 
 
 def test_without_sidecars_joints_alone_are_measured(chapter, tmp_path):

@@ -241,7 +241,7 @@ class TestWholePage:
         config.write_text(CONFIG.read_text(encoding="utf-8").replace("seeds: [0]", "seeds: [0, 5, 9]"))
         text = render(tmp_path, config).text
         assert "Seed 0, of the trainings 0, 5, 9." in text
-        assert "Every network was trained 3 times" in text
+        assert "The networks of poses, tracks and actions were trained 3 times" in text
 
     def test_nothing_is_left_out_and_nothing_undefined(self, full):
         assert "left out" not in full.text

@@ -171,11 +171,20 @@ class TestRules:
 
 
 class TestTables:
+    def test_the_share_of_pairs_whose_frame_b_is_clamped(self):
+        """Of six frames the last two have no frame two later; on the first labelled ones there is none two before."""
+        table, _ = evaluate(VIDEOS)
+        for delta, share in ((-2, 2 / 6), (0, 0), (2, 2 / 6)):
+            for method in ("copy", "dimofs"):
+                assert value(table, method, delta, column="clamped_fraction") == pytest.approx(share)
+        assert value(table, "single_frame", 0, column="clamped_fraction") == 0
+
     def test_columns_and_rows(self):
         table, differences = evaluate(VIDEOS)
         columns = ["head", "shou", "elbo", "wri", "hip", "knee", "ank", "mean"]
         assert list(table.columns) == [
-            "method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos", "seeds", "sd"
+            "method", "delta", "joint", "ap", "ci_low", "ci_high", "n_frames", "n_videos",
+            "clamped_fraction", "seeds", "sd",
         ]  # fmt: skip
         names = [
             "minuend",

@@ -46,5 +46,9 @@ def test_a_part_that_does_not_fit_is_an_error(tmp_path):
     save_checkpoint(tmp_path / "first", torch.nn.ModuleDict({"body": torch.nn.Linear(2, 2)}).state_dict(), {})
     with pytest.raises(CheckpointError, match=r"body\.weight"):
         start_from(torch.nn.ModuleDict({"body": torch.nn.Linear(3, 2)}), tmp_path / "first", parts=("body.",))
+    deeper = torch.nn.ModuleDict({"body": torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))})
+    save_checkpoint(tmp_path / "deeper", deeper.state_dict(), {})
+    with pytest.raises(CheckpointError, match=r"body\.1\.bias"):
+        start_from(torch.nn.ModuleDict({"body": deeper["body"][:1]}), tmp_path / "deeper", parts=("body.",))
     with pytest.raises(CheckpointError, match="no such part"):
         start_from(torch.nn.ModuleDict({"body": torch.nn.Linear(2, 2)}), tmp_path / "first", parts=("tail.",))
