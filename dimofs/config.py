@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from dimofs import DimofsError
 
@@ -186,6 +186,16 @@ class Model(Section):
     detections_per_image: int = Field(ge=1, description="detections kept per frame")
     score_threshold: float = Field(ge=0, lt=1, description="detections below are dropped")
     nms_threshold: float = Field(gt=0, le=1, description="IoU of the box suppression")
+
+    @field_validator("image_size")
+    @classmethod
+    def _is_small_for_a_narrow_backbone(cls, image_size: int, info: ValidationInfo) -> int:
+        # oneDNN's gradient of a 1×1 convolution with stride 2 writes outside its memory there (torch 2.15, AVX-512).
+        if info.data.get("backbone") == "small" and info.data.get("small_width", 16) < 16 and image_size > 96:
+            raise ValueError(
+                "image_size must be at most 96 where small_width is below 16; a CPU's training crashes there"
+            )
+        return image_size
 
 
 class Training(Section):

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -29,7 +30,7 @@ FIGURES = ("figure3", "figure6", "figure7", "training_curves")
 def markdown(table: pd.DataFrame) -> str:
     """Write a table as Markdown; floats with one decimal, with two in rows where none is above 1."""
 
-    def row(values: Sequence[object]) -> list[str]:
+    def row(values: Sequence[Any]) -> list[str]:
         sizes = [abs(value) for value in values if isinstance(value, float) and not pd.isna(value)]
         digits = 1 if max(sizes, default=0) > 1 else 2
         return ["" if pd.isna(v) else f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in values]

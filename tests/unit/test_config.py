@@ -119,6 +119,25 @@ def test_files_of_the_first_seed_have_plain_names() -> None:
     assert check_config(raw, Path("here.yaml")).runs() == ["", "-seed0", "-seed12"]
 
 
+def test_a_narrow_backbone_on_large_frames_is_refused() -> None:
+    raw = fresh()
+    raw["model"] |= {"backbone": "small", "small_width": 8, "image_size": 128}
+    with pytest.raises(ConfigError, match=r"model\.image_size.*at most 96"):
+        check_config(raw, Path("here.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("section", "says"), [("corpus", "corpus.frames must be at least"), ("rivals", "frames must be at least")]
+)
+def test_clips_that_are_longer_than_their_videos_are_refused(section: str, says: str) -> None:
+    raw = fresh()
+    held = raw["datasets"]["corpus"] if section == "corpus" else raw["recognition"]["rivals"]
+    rivals = raw["recognition"]["rivals"]
+    held["frames"] = (rivals["clip_frames"] - 1) * rivals["clip_stride"]
+    with pytest.raises(ConfigError, match=says):
+        check_config(raw, Path("here.yaml"))
+
+
 def test_more_labelled_frames_than_frames_are_refused() -> None:
     raw = fresh()
     raw["datasets"]["posetrack18"] |= {"frames": 5, "labelled_frames": 6}

@@ -5,7 +5,7 @@ import torch
 
 from dimofs.config import Config, load_config
 from dimofs.model.action_localizer import MOTION_LEVELS, ActionLocalizer, inflate
-from dimofs.model.heads import pyramid
+from dimofs.model.heads import image_list, pyramid
 
 ROOT = Path(__file__).parents[3]
 SIZES = [(64, 64)] * 2
@@ -56,6 +56,26 @@ def test_every_trainable_part_learns_in_every_column(config, motion, inflated, s
     # offsets of scales that no RoI is assigned to get no gradient at this size: all people lie on P2
     assert not [name for name in silent if not name.startswith("offsets.predictors.")]
     assert "offsets.predictors.0.weight" not in silent
+
+
+def test_a_pair_is_learned_from_frame_a_and_from_what_moves_to_frame_b(config):
+    """Where proposals do not learn, the losses are those of boxes found in Frame A with the offsets from A to B."""
+    network = build(config, "offsets").eval()
+    for part in (network.backbone, network.resampling, network.rpn):
+        part.requires_grad_(False)
+    network.train()
+    torch.manual_seed(0)
+    found = network.losses((frames(1), frames(2)), None, SIZES, TARGETS)
+    features_a, features_b = (network.backbone(frames(seed)) for seed in (1, 2))
+    levels = pyramid(network.resampling(features_a, None))
+    motion = network.motion(features_a, features_b)
+    torch.manual_seed(0)
+    proposals, _ = network.rpn(image_list(features_a, SIZES), levels)
+    _, expected = network.roi_heads(levels | dict(zip(MOTION_LEVELS, motion, strict=True)), proposals, SIZES, TARGETS)
+    torch.testing.assert_close(found["loss_classifier"], expected["loss_classifier"])
+    torch.manual_seed(0)
+    swapped = network.losses((frames(2), frames(1)), None, SIZES, TARGETS)
+    assert abs(swapped["loss_classifier"] - found["loss_classifier"]) > 1e-4
 
 
 @torch.inference_mode()

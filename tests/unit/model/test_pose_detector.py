@@ -70,6 +70,21 @@ def test_untrained_on_a_pair_is_the_single_frame_detector_on_frame_b(single_fram
     assert same(expected, untrained_pairs.detect(untrained_pairs.resampled(features_a, features_b), SIZES))
 
 
+def test_untrained_losses_of_a_pair_are_those_of_the_single_frame_detector_on_frame_b(single_frame, untrained_pairs):
+    """And so those of Frame A's labels in Frame B's features, not the other way round."""
+    losses = []
+    for network, frames_a, frames_b in (
+        (single_frame, frames(2), None),
+        (untrained_pairs, frames(1), frames(2)),
+        (single_frame, frames(1), None),
+    ):
+        torch.manual_seed(0)
+        losses.append(network.train().losses(frames_a, frames_b, SIZES, labels()))
+    for name, loss in losses[0].items():
+        torch.testing.assert_close(losses[1][name], loss, rtol=1e-4, atol=1e-6)
+    assert max(abs(losses[2][name] - loss) for name, loss in losses[0].items()) > 1e-3
+
+
 @torch.inference_mode()
 def test_same_frame_twice_gives_zero_offsets_whatever_the_weights(untrained_pairs):
     for predictor in untrained_pairs.offsets.predictors:
