@@ -4,8 +4,8 @@ Names stand in `config/recognition.tsv`: tsn_rgb, tsn_flow (TSN with RGB and flo
 init_pose_dimofs (Ours-init), final (Ours-final), r2plus1d (without pre-training), c3d, r2plus1d_pretrained, and fusion
 (Ours-final and r2plus1d_pretrained). The control that sees the scene alone writes the same kind of file, scene_only.
 
-Nothing is ever chosen on the test dives. Who has something to choose, such as the weight of a fusion, does so on
-the dives that `hold_out` keeps from the training.
+Who has something to choose, such as the weight of a fusion, does so on the dives that `hold_out` keeps from the
+training, never on test dives.
 """
 
 from collections.abc import Sequence
