@@ -5,17 +5,18 @@ Heavy imports stand inside the verbs, so that `dimofs --help` and light verbs st
 
 import gc
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from dimofs import DimofsError
-from dimofs.config import Classifier, Config, ConfigError, Section, check_initial_weights, load_config
+from dimofs.config import Classifier, Config, ConfigError, DeltaRange, Section, check_initial_weights, load_config
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,7 @@ Dataset = Annotated[Path, typer.Option(help="manifest of the data set; the folde
 PairIndex = Annotated[Path, typer.Option(help="pair index of a split of the data set (Parquet)")]
 Ablations = Annotated[Path, typer.Option(help="the columns of Table 3 (config/ablations.tsv)")]
 Rows = Annotated[Path, typer.Option(help="the rows of Table 4 (config/recognition.tsv)")]
-Out = Annotated[Path, typer.Option(help="file to write")]
+Out = Annotated[Path, typer.Option(dir_okay=False, help="file to write")]
 Table = Annotated[Path, typer.Option(help="table of an earlier chapter")]
 FirstTable = Annotated[Path, typer.Option(help="table of the first seed; those of other seeds lie beside it")]
 Seed = Annotated[int, typer.Option(min=0, help="seed of the training: its new weights, its batches, its steps")]
@@ -106,7 +107,7 @@ def datasets_render(
     name: str,
     config: ConfigFile,
     manifest: Annotated[Path, typer.Option(help="list of the files, written last; the folder gets its name")],
-    workers: Annotated[int, typer.Option(help="processes")] = os.cpu_count() or 1,
+    workers: Annotated[int, typer.Option(min=1, help="processes")] = os.cpu_count() or 1,
 ) -> None:
     """Render an embedded data set (posetrack18, stills, jhmdb, diving48, corpus or motion_capture)."""
     from dimofs.datasets.manifest import write_manifest
@@ -172,14 +173,17 @@ def pairs_index(name: str, split: str, config: ConfigFile, dataset: Dataset, out
     from dimofs.pairs.index import pair_index
 
     settings = load_config(config)
-    deltas = (0,) if name == "stills" else getattr(settings.pairs, f"{name}_{split}").values()
+    listed = getattr(settings.pairs, f"{name}_{split}", None)
+    if name != "stills" and not isinstance(listed, DeltaRange):
+        raise ConfigError(f"{config}: pairs has no {name}_{split}; give a data set and a split that it lists")
+    deltas = listed.values() if isinstance(listed, DeltaRange) else (0,)
     videos = [video for video in _read(name, settings, dataset) if video.split == split]
     write_parquet(pair_index(videos, {split: deltas}), out)
 
 
 @app.command()
 def pretrain(
-    network: str,
+    network: Literal["still", "single_frame", "dimofs"],
     config: ConfigFile,
     dataset: Dataset,
     pairs: PairIndex,
@@ -468,7 +472,7 @@ def motion_measure(
     torch.set_num_threads(settings.pose.threads)
     sums = measure(
         load_detector(settings, "dimofs", checkpoint),
-        load_read_out(read_out, settings.model.fpn_channels),
+        load_read_out(read_out, settings.model.fpn_channels, checkpoint),
         _read("posetrack18", settings, dataset),
         measured_pairs(read_pairs(pairs), settings.motion.frames),
         dataset_root(dataset) / "sidecar" / "val",
@@ -510,7 +514,7 @@ def motion_show(
     torch.set_num_threads(settings.pose.threads)
     examples = show_pairs(
         load_detector(settings, "dimofs", checkpoint),
-        load_read_out(read_out, settings.model.fpn_channels),
+        load_read_out(read_out, settings.model.fpn_channels, checkpoint),
         chosen_pairs(_read("posetrack18", settings, dataset), read_pairs(pairs)),
         dataset_root(dataset) / "sidecar" / "val",
         settings.model,
@@ -1213,7 +1217,7 @@ def report(
 
 @app.command("label")
 def label_footage(
-    source: Annotated[str, typer.Argument(help="video file or address, or folder of images")],
+    source: Annotated[str, typer.Argument(help="video file, or folder of images")],
     out: Annotated[Path, typer.Option(help="folder in PoseTrack18's layout; its manifest is written beside it")],
     poses: Annotated[
         Path | None, typer.Option(help="JSON of any teacher: COCO keypoints or PoseTrack18, every frame in its order")
@@ -1374,11 +1378,10 @@ def _identity(
 ) -> dict[str, object]:
     """Name a result by its configuration, its seed, and the files that it is made from."""
     values = {"seed": seed, "model": settings.model, **decisive}
+    plain = {key: value.model_dump() if isinstance(value, Section) else value for key, value in values.items()}
     return {
         "network": name,
-        **{
-            key: value.model_dump(mode="json") if isinstance(value, Section) else value for key, value in values.items()
-        },
+        **json.loads(json.dumps(plain)),  # as a file gives it back, where tuples are lists
         "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file},
     }
 

@@ -72,6 +72,12 @@ class JhmdbSize(Section):
     min_frames: int = Field(ge=2, description="frames of the shortest clip")
     max_frames: int = Field(ge=2, description="frames of the longest clip")
 
+    @model_validator(mode="after")
+    def _are_in_order(self) -> "JhmdbSize":
+        if self.max_frames < self.min_frames:
+            raise ValueError(f"max_frames must not be below min_frames, got {self.max_frames}, {self.min_frames}")
+        return self
+
 
 class Diving48Size(Section):
     """Size of the embedded data set in the Diving48 layout."""
@@ -138,7 +144,7 @@ class Datasets(Section):
         description="data sets whose terms of use (config/datasets.tsv) you accept: missing archives are downloaded"
     )
     accept_partial: bool = Field(description="use archives with gaps; what is missing is written down and left out")
-    frame_size: int = Field(ge=64, description="height and width of every frame, pixels")
+    frame_size: int = Field(ge=64, multiple_of=2, description="height and width of every frame, pixels")
     posetrack18: PoseTrackSize
     stills: StillsSize
     jhmdb: JhmdbSize

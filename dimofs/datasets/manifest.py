@@ -37,8 +37,8 @@ def dataset_root(manifest: Path) -> Path:
     root = manifest.with_suffix("")
     if not manifest.is_file():
         raise DatasetError(
-            f"{manifest}: no such manifest; make the data set with `dimofs datasets render`, or with `dimofs datasets "
-            "unpack` from official archives, which write it last"
+            f"{manifest}: no such manifest (<data set>.csv); make the data set with `dimofs datasets render`, with "
+            "`dimofs datasets unpack` from official archives or with `dimofs label` from a video, which write it last"
         )
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder, but {manifest} is its manifest; make the data set again")

@@ -1,5 +1,6 @@
 """The linear read-out (§4.1): from the offsets at a joint to its displacement, fitted on training pairs (A17)."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,13 +99,15 @@ def fit_read_out(
     return fit(np.concatenate(features), np.concatenate(displacements), np.array(groups, np.intp))
 
 
-def load_read_out(path: Path, channels: int) -> Tensor:
-    """Read the coefficients (2, 4 · channels · 2) of a read-out that `dimofs motion fit` wrote.
+def load_read_out(path: Path, channels: int, checkpoint: Path) -> Tensor:
+    """Read the coefficients (2, 4 · channels · 2) of a read-out that `dimofs motion fit` wrote for a checkpoint.
 
-    Raises CheckpointError when the file is none or is for another number of channels.
+    Raises CheckpointError when the file is none, or was fitted to the offsets of other weights.
     """
-    tensors, _ = load_checkpoint(path)
+    tensors, metadata = load_checkpoint(path)
     coefficients = tensors.get("coefficients")
     if coefficients is None or coefficients.shape != (2, 8 * channels):
         raise CheckpointError(f"{path}: is no read-out of {channels} channels a scale; fit it again")
+    if hashlib.sha256(checkpoint.read_bytes()).hexdigest() not in dict(metadata.get("sha256", {})).values():
+        raise CheckpointError(f"{path}: was fitted to other weights than {checkpoint}; fit it to these")
     return coefficients

@@ -48,7 +48,9 @@ def detector_of(checkpoint: Path) -> tuple[PoseDetector, Model]:
     try:
         model = Model.model_validate(metadata.get("model"))
     except ValidationError as error:
-        raise CheckpointError(f"{checkpoint}: does not describe its network ({error.errors()[0]['msg']})") from None
+        first = error.errors()[0]
+        field = ".".join(map(str, ("model", *first["loc"])))
+        raise CheckpointError(f"{checkpoint}: does not describe its network ({field}: {first['msg']})") from None
     detector = PoseDetector(model, pairs=True)
     start_from(detector, checkpoint, parts=tuple(f"{name}." for name, _ in detector.named_children()))
     return detector.eval(), model

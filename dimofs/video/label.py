@@ -42,7 +42,7 @@ class Labelled:
 def label(source: str | Path, out: Path, poses: Path | None, score: float) -> Labelled:
     """Write the frames of a video and its teacher's poses to the folder `out`, and beside it its manifest `out`.csv.
 
-    source: a video file or address or a folder of images. poses: a file with the poses of every frame, see
+    source: a video file or a folder of images. poses: a file with the poses of every frame, see
     `dimofs.datasets.coco.read_poses`; None for torchvision's Keypoint R-CNN. score: least score of a person, where the
     teacher gives scores. Where it gives no tracks, people are linked by LINKER. An earlier labelling in `out` is
     replaced.
@@ -65,6 +65,9 @@ def label(source: str | Path, out: Path, poses: Path | None, score: float) -> La
 
 def write_labelled(source: str | Path, out: Path, teacher: Teacher, name: str, expected: int | None = None) -> Labelled:
     """As `label`, with any teacher of that name, who knows the poses of `expected` frames if not of any."""
+    out = out.resolve()
+    if not out.name:
+        raise DatasetError(f"{out}: is no folder that can be replaced; give another one")
     footage = open_footage(source)
     if not footage.lasting:
         raise DatasetError(f"{source}: is no recorded video; record it first")

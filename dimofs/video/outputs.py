@@ -10,6 +10,8 @@ A part is a folder:
 """
 
 import json
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +37,9 @@ FEATURE_COLUMNS = {
     "frame": pa.int32(), "time": pa.float64(), "delta": pa.int32(), "frame_b": pa.int32(), "track": pa.int32(),
     "joint": pa.string(), "x": pa.float32(), "y": pa.float32(), "joint_score": pa.float32(),
 }  # fmt: skip
+
+#: What a run writes to its folder, beside `dense/` on request.
+FILES = ("poses.json", "features.parquet", "overlay.mp4")
 
 _ROWS = 2048  # of features held in memory
 _TICKS = 90_000  # of the overlay's clock a second
@@ -164,8 +169,29 @@ def join(parts: Sequence[Path], name: str, out: Path) -> None:
         _join_overlays(parts, temporary)
     for part in parts:
         for path in sorted((part / "dense").glob("*.npz")):
-            (out / "dense").mkdir(exist_ok=True)
-            path.replace(out / "dense" / path.name)
+            with replacing(out / "dense" / path.name) as temporary:
+                _copy(path, temporary)
+
+
+def is_whole(part: Path, dense: bool) -> bool:
+    """Whether the files of a part can be read: a machine that lost its power may have left them empty or away."""
+    try:
+        frames, *_ = (pq.read_metadata(part / f"{name}.parquet") for name in ("frames", "people", "features"))
+        with av.open(str(part / "overlay.mp4")) as drawn:
+            shown = len(drawn.streams.video)
+    except (OSError, pa.ArrowInvalid, av.FFmpegError):
+        return False
+    maps = [path for path in (part / "dense").glob("*.npz") if path.stat().st_size]
+    return shown == 1 and len(maps) == (frames.num_rows if dense else 0)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """As a second name of the same file where there are such: the part stays whole until all parts are joined."""
+    target.unlink()
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _write_poses(parts: Sequence[Path], name: str, file: TextIO) -> None:

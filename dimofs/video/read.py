@@ -28,6 +28,7 @@ _IMAGES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _SMALLEST_SIDE, _LONGEST_TO_SHORTEST = 16, 16
 _MOST_PIXELS = 2**26  # of a frame; a damaged header may ask for any number
 _REFUSALS = (FFmpegError, OSError, ValueError, MemoryError)
+_PATIENCE = 10.0  # seconds that an address may take for an answer
 _LONGEST_GAP = 3600.0  # seconds between two frames; a longer one is a damaged time
 
 
@@ -122,7 +123,9 @@ class VideoFile:
     @contextmanager
     def _open(self) -> Iterator[tuple[Any, Any]]:
         try:
-            container = av.open(self.source, metadata_errors="replace")
+            # Before a colon in a name FFmpeg would look for a protocol; a server has so many seconds for each answer.
+            address = self.source if "://" in self.source else f"file:{self.source}"
+            container = av.open(address, metadata_errors="replace", timeout=None if self.lasting else _PATIENCE)
         except _REFUSALS as error:
             raise DatasetError(f"{self.source}: is no video that FFmpeg can read ({_reason(error)})") from None
         with container:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
 import dimofs
+from dimofs.datasets.records import DatasetError
 from dimofs.io import replacing
 from dimofs.pose.pretrain import detector_of
 from dimofs.tracking.link import Tracker
@@ -32,7 +32,7 @@ from dimofs.video.analyse import (
     first_needed,
     resized,
 )
-from dimofs.video.outputs import Part, join
+from dimofs.video.outputs import FILES, Part, is_whole, join
 from dimofs.video.read import Footage, open_footage
 
 #: The folder in OUT that keeps the parts; a name that nobody else uses, for it is removed at the end.
@@ -65,7 +65,7 @@ def run(
 
     The arguments are those of `dimofs.video.analyse.analyse`; the overlay shows the first δ. Interrupted, the same call
     goes on with the part that was not finished; one with other arguments starts anew. A camera or an address is taken
-    until Ctrl-C (only in a program's main thread) and cannot be gone on with.
+    until Ctrl-C (only in a program's main thread), a second one gives it up, and cannot be gone on with.
 
     Raises CheckpointError and DatasetError.
     """
@@ -74,6 +74,8 @@ def run(
     model = resized(model, size)
     footage = open_footage(source)
     expected = footage.expected()
+    if Path(source).resolve() in ((out / name).resolve() for name in FILES):
+        raise DatasetError(f"{source}: would be overwritten by what is written to {out}; give another folder")
     work = out / _WORK
     parts = _begin(work, footage, _job(footage, checkpoint, deltas, score, size, dense))
     tracker = _tracker(parts)
@@ -92,10 +94,13 @@ def run(
                 for frame in frames:
                     part.add(frame)
             parts.append(unfinished.rename(work / f"{number:06d}"))
-    for stale in (out / "dense").glob("[0-9]" * 6 + ".npz"):
-        stale.unlink()
     join(parts, footage.name, out)
     summary = Summary(sum(map(_frames, parts)), tracker.started, footage.damaged)
+    if dense:
+        for path in (out / "dense").glob("[0-9]" * 6 + ".npz"):
+            if int(path.stem) >= summary.frames:  # of an earlier, longer run
+                path.unlink()
+    (work / "job.json").unlink()  # without it nothing of what is removed now is gone on with
     shutil.rmtree(work)
     return summary
 
@@ -127,18 +132,11 @@ def _begin(work: Path, footage: Footage, job: dict[str, Any]) -> list[Path]:
         with replacing(work / "job.json") as temporary:
             temporary.write_text(json.dumps(job), encoding="utf-8")
     found = sorted(path for path in work.iterdir() if path.is_dir())
-    parts = list(takewhile(_whole, found))
+    numbered = takewhile(lambda place: place[1].name == f"{place[0]:06d}", enumerate(found))
+    parts = list(takewhile(lambda part: is_whole(part, job["dense"]), (part for _, part in numbered)))
     for part in found[len(parts) :]:
         shutil.rmtree(part)
     return parts
-
-
-def _whole(part: Path) -> bool:
-    """Whether the tables of a part can be read: a machine that lost its power may have left them empty."""
-    try:
-        return all(pq.read_metadata(path) is not None for path in sorted(part.glob("*.parquet")))
-    except (OSError, pa.ArrowInvalid):
-        return False
 
 
 @contextmanager
@@ -146,6 +144,8 @@ def _ends_on_interrupt(footage: Footage) -> Iterator[None]:
     """Ctrl-C ends footage that cannot be read again, and what there is until then is written."""
 
     def stop(*_: object) -> None:
+        if footage.stopped:  # once more: it waits for a frame that does not come
+            raise KeyboardInterrupt
         footage.stopped = True
 
     before = signal.signal(signal.SIGINT, stop)

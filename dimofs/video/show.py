@@ -43,11 +43,13 @@ def show_video(source: str | Path, checkpoint: Path, read_out: Path | None, delt
     """
     check_deltas([delta])
     detector, model = detector_of(checkpoint)
-    coefficients = None if read_out is None else load_read_out(read_out, model.fpn_channels)
+    coefficients = None if read_out is None else load_read_out(read_out, model.fpn_channels, checkpoint)
     footage = open_footage(source)
     if not footage.lasting:
         raise DatasetError(f"{source}: can be read only once; record it and give the file")
     found, frames = _with_people(detector, model, footage, delta)
+    if not frames:
+        raise DatasetError(f"{source}: has no frame with another {abs(delta)} frames away; give a smaller δ (--delta)")
     if not found:
         raise DatasetError(
             f"{source}: the network finds nobody (score {SCORE:g} or more) in the {frames} frames with a Frame B at "

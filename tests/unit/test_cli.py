@@ -80,3 +80,15 @@ def test_a_table_that_is_none_of_tracks_is_named(tmp_path: Path) -> None:
         run("tracking", "submit", "--config", CONFIG, "--tracks", table, *way, *where)
     with pytest.raises(ConfigError, match="no linker 'greedy'"):
         run("tracking", "submit", "--config", CONFIG, "--tracks", table, "--linker", "greedy", *way[2:], *where)
+
+
+@pytest.mark.parametrize("names", [("posetrack18", "test"), ("foo", "train"), ("jhmdb", "split")])
+def test_pairs_of_no_such_data_set_are_refused_by_name(tmp_path: Path, names: tuple[str, str]) -> None:
+    with pytest.raises(ConfigError, match=rf"config\.yaml: pairs has no {'_'.join(names)}"):
+        run("pairs", *names, "--config", CONFIG, "--dataset", tmp_path / "x.csv", "--out", tmp_path / "x.parquet")
+
+
+def test_a_network_of_another_name_is_refused(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(app, ["pretrain", "foo"])
+    assert refused.exit_code == 2
+    assert "still" in refused.output

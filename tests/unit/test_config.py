@@ -119,6 +119,18 @@ def test_files_of_the_first_seed_have_plain_names() -> None:
     assert check_config(raw, Path("here.yaml")).runs() == ["", "-seed0", "-seed12"]
 
 
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"frame_size": 65}, "frame_size.*multiple of 2"),
+    ({"jhmdb": {"min_frames": 9, "max_frames": 8}}, "max_frames must not"),
+])  # fmt: skip
+def test_data_that_cannot_be_rendered_are_refused(changes: dict[str, object], says: str) -> None:
+    raw = fresh()
+    for key, value in changes.items():
+        raw["datasets"][key] = raw["datasets"][key] | value if isinstance(value, dict) else value
+    with pytest.raises(ConfigError, match=says):
+        check_config(raw, Path("here.yaml"))
+
+
 def test_a_narrow_backbone_on_large_frames_is_refused() -> None:
     raw = fresh()
     raw["model"] |= {"backbone": "small", "small_width": 8, "image_size": 128}

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -68,11 +69,16 @@ class TestFit:
 
 class TestFile:
     def test_round_trip(self, tmp_path):
-        save_checkpoint(tmp_path / "r.safetensors", {"coefficients": torch.ones(2, 24)}, {})
-        assert load_read_out(tmp_path / "r.safetensors", 3).shape == (2, 24)
+        (tmp_path / "w.safetensors").write_bytes(b"weights")
+        sums = {"w.safetensors": hashlib.sha256(b"weights").hexdigest(), "pairs.parquet": "0"}
+        save_checkpoint(tmp_path / "r.safetensors", {"coefficients": torch.ones(2, 24)}, {"sha256": sums})
+        assert load_read_out(tmp_path / "r.safetensors", 3, tmp_path / "w.safetensors").shape == (2, 24)
+        (tmp_path / "w.safetensors").write_bytes(b"others")
+        with pytest.raises(CheckpointError, match=r"r\.safetensors: was fitted to other weights than .*w\.safetensors"):
+            load_read_out(tmp_path / "r.safetensors", 3, tmp_path / "w.safetensors")
 
     @pytest.mark.parametrize("tensors", [{"coefficients": torch.ones(2, 16)}, {"weights": torch.ones(2, 24)}])
     def test_another_file_is_named(self, tensors, tmp_path):
         save_checkpoint(tmp_path / "r.safetensors", tensors, {})
         with pytest.raises(CheckpointError, match=r"r\.safetensors: is no read-out of 3 channels"):
-            load_read_out(tmp_path / "r.safetensors", 3)
+            load_read_out(tmp_path / "r.safetensors", 3, tmp_path / "r.safetensors")

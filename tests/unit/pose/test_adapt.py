@@ -1,5 +1,6 @@
 """`dimofs adapt`: DiMoFs and its control on labelled footage, from any initial weights or from none."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -11,10 +12,12 @@ import yaml
 from typer.testing import CliRunner
 
 from dimofs.cli import app
+from dimofs.config import Training
 from dimofs.datasets.footage import image_name, write_sequence
 from dimofs.datasets.manifest import write_manifest
 from dimofs.datasets.records import Person
 from dimofs.pose.pretrain import detector_of
+from dimofs.training import loop
 from dimofs.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 SMOKE = Path(__file__).parents[3] / "scenarios/smoke/config/config.yaml"
@@ -82,3 +85,38 @@ def test_weights_of_another_network_are_refused(labelled: Path, config: Path, tm
     save_checkpoint(tmp_path / "other.safetensors", {"backbone.weight": torch.zeros(1)}, {})
     with pytest.raises(CheckpointError, match=r"other\.safetensors: does not fit"):
         adapt(labelled, config, tmp_path / "out.safetensors", "--init", tmp_path / "other.safetensors")
+
+
+def test_a_killed_training_goes_on(
+    labelled: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = yaml.safe_load(config.read_text(encoding="utf-8"))
+    raw["pretrain"]["pose"] |= {"steps": 4, "checkpoint_every": 2}
+    config.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    whole = adapt(labelled, config, tmp_path / "whole.safetensors")
+    steps: list[int] = []
+
+    def counted(training: Training, step: int) -> float:
+        steps.append(step)
+        if steps.count(3) == 1:
+            raise RuntimeError("killed")
+        return learning_rate(training, step)
+
+    learning_rate = loop.learning_rate
+    monkeypatch.setattr(loop, "learning_rate", counted)
+    with pytest.raises(RuntimeError, match="killed"):
+        adapt(labelled, config, tmp_path / "parts.safetensors")
+    until = len(steps)
+    steps.append(3)  # not killed again
+    parts = adapt(labelled, config, tmp_path / "parts.safetensors")
+    assert set(steps[until:]) == {2, 3}
+    assert all(torch.equal(parts[name], whole[name]) for name in whole)
+
+
+def test_a_folder_in_the_place_of_the_checkpoint_is_refused_at_once(
+    labelled: Path, config: Path, tmp_path: Path
+) -> None:
+    command = ["adapt", labelled, "--config", config, "--out", tmp_path]
+    refused = CliRunner().invoke(app, [str(word) for word in command])
+    assert refused.exit_code == 2
+    assert "is a directory" in re.sub(r"[\s│]+", " ", refused.output)

@@ -122,8 +122,23 @@ class TestFiles:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("mine")
         run(clip, checkpoint, tmp_path, deltas=(1,), score=0.0)
+        assert all(path.read_text() == "mine" for path in [*others, tmp_path / "dense/000999.npz"])
+        run(clip, checkpoint, tmp_path, deltas=(1,), score=0.0, dense=True)
         assert all(path.read_text() == "mine" for path in others)
         assert not (tmp_path / "dense/000999.npz").exists()  # of an earlier, longer run
+        assert (tmp_path / "dense/000022.npz").exists()
+
+    def test_the_source_is_not_overwritten(self, clip, checkpoint, tmp_path):
+        source = tmp_path / "overlay.mp4"
+        source.write_bytes(clip.read_bytes())
+        with pytest.raises(DatasetError, match=r"overlay\.mp4: would be overwritten"):
+            run(source, checkpoint, tmp_path, deltas=(1,))
+        assert source.read_bytes() == clip.read_bytes()
+
+    def test_a_name_with_a_colon_is_a_file(self, clip, checkpoint, tmp_path, monkeypatch):
+        (tmp_path / "12:30 walk.mp4").write_bytes(clip.read_bytes())
+        monkeypatch.chdir(tmp_path)
+        assert run("12:30 walk.mp4", checkpoint, tmp_path / "out", deltas=(1,), score=1.0).frames == 23
 
 
 @pytest.fixture(autouse=True)
@@ -193,6 +208,58 @@ class TestInterruption:
         run(clip, checkpoint, interrupted, deltas=DELTAS, score=0.0)
         assert added == list(range(23))
         assert_same(interrupted, out)
+
+    @pytest.mark.parametrize("content", [b"", None])
+    def test_a_part_without_its_overlay_is_made_again(self, interrupted, added, out, clip, checkpoint, content):
+        drawn = interrupted / ".dimofs-video/000000/overlay.mp4"
+        drawn.unlink()
+        if content is not None:
+            drawn.write_bytes(content)
+        run(clip, checkpoint, interrupted, deltas=DELTAS, score=0.0)
+        assert added == list(range(23))
+        assert_same(interrupted, out)
+
+    def test_a_hole_in_the_parts_is_made_again(self, interrupted, added, out, clip, checkpoint):
+        (interrupted / ".dimofs-video/000000").rename(interrupted / ".dimofs-video/000001")
+        run(clip, checkpoint, interrupted, deltas=DELTAS, score=0.0)
+        assert added == list(range(23))
+        assert_same(interrupted, out)
+
+    def test_killed_while_dense_maps_are_placed(self, tmp_path, added, out, clip, checkpoint, monkeypatch):
+        placed = []
+
+        def killed(source, target):
+            placed.append(target)
+            if len(placed) == 10:
+                raise KeyboardInterrupt
+            link(source, target)
+
+        link = os.link
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "link", killed)
+            with pytest.raises(KeyboardInterrupt):
+                run(clip, checkpoint, tmp_path, deltas=DELTAS, score=0.0, dense=True)
+        del added[:]
+        run(clip, checkpoint, tmp_path, deltas=DELTAS, score=0.0, dense=True)
+        assert added == []
+        assert [path.name for path in sorted((tmp_path / "dense").iterdir())] == [f"{n:06d}.npz" for n in range(23)]
+        assert (tmp_path / "dense/000003.npz").read_bytes() == (out / "dense/000003.npz").read_bytes()
+
+    def test_killed_while_the_parts_are_removed(self, tmp_path, added, out, clip, checkpoint, monkeypatch):
+        def killed(folder, **_):
+            (folder / "000000/people.parquet").unlink(missing_ok=True)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                module.shutil, "rmtree", lambda folder, **k: killed(folder) if (folder / "000002").exists() else None
+            )
+            with pytest.raises(KeyboardInterrupt):
+                run(clip, checkpoint, tmp_path, deltas=DELTAS, score=0.0)
+        del added[:]
+        run(clip, checkpoint, tmp_path, deltas=DELTAS, score=0.0)
+        assert added == list(range(23))
+        assert_same(tmp_path, out)
 
     def test_interrupted_while_the_parts_are_joined(self, tmp_path, added, out, clip, checkpoint, monkeypatch):
         with monkeypatch.context() as patch:
