@@ -155,6 +155,9 @@ def _check_joint_order(labels: dict[str, Any], path: Path) -> None:
 
 def _image_paths(images: list[dict[str, Any]], path: Path, root: Path) -> list[Path]:
     names = [value_of(image, "file_name", str, f"{path}: images[{i}]") for i, image in enumerate(images)]
+    for position, name in enumerate(names):
+        if os.path.isabs(name) or ".." in Path(name).parts:
+            raise DatasetError(f"{path}: images[{position}].file_name {name} leads out of the data set; {_UNPACK}")
     for position, (before, after) in enumerate(pairwise(names), start=1):
         if _frame_number(after, path, position) != _frame_number(before, path, position - 1) + 1 or (
             os.path.dirname(after) != os.path.dirname(before)

@@ -13,7 +13,8 @@ sequence is known by the name of its label file alone. Structure of both kinds, 
                                     .track_id
                                     .annopoints.point[k].{id, x, y, is_visible}
 
-No official file could be looked at while this was written: it follows poseval's code, which reads both kinds.
+No official file could be looked at while this was written: it follows poseval's code, which reads both kinds. MATLAB
+files are read by scipy, which believes what they say of themselves: a damaged one may end the process without a word.
 """
 
 import re
@@ -236,6 +237,6 @@ def _whole_number(record: Record, name: str, where: str, missing: int | None = N
     value = _scalar(record, name)
     if value is None and missing is not None:
         return missing
-    if isinstance(value, bool) or not isinstance(value, int | float) or not float(value).is_integer():
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63 or value % 1:
         raise DatasetError(f"{where}.{name} must be a whole number, got {value!r:.40}; {_UNPACK}")
     return int(value)

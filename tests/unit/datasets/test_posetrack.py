@@ -281,6 +281,8 @@ DAMAGE = {
     "image id twice": (("images", 1), "id", 10_000_420_000, "images[1].id"),
     "file name missing": (("images", 1), "file_name", None, "images[1]: the field file_name"),
     "file name no number": (("images", 1), "file_name", f"images/val/{NAME}/one.jpg", "images[1].file_name"),
+    "file outside": (("images", 1), "file_name", f"images/val/../../../{NAME}/000001.jpg", "images[1].file_name"),
+    "file anywhere": (("images", 1), "file_name", "/etc/000001.jpg", "images[1].file_name"),
     "gap between frames": (("images", 2), "file_name", f"images/val/{NAME}/000003.jpg", "images[2].file_name"),
     "two sequences": (("images", 2), "file_name", "images/val/other/000002.jpg", "images[2].file_name"),
     "flag missing": (("images", 1), "is_labeled", None, "images[1]: the field is_labeled"),

@@ -268,6 +268,8 @@ DAMAGE: dict[str, tuple[tuple[Any, ...], Any, Any, str]] = {
     "flag text": ((0,), "is_labeled", "yes", "annolist[0].is_labeled"),
     "people no structures": ((1,), "annorect", [1, 2], "annolist[1].annorect[0]"),
     "track id missing": (PERSON, "track_id", [], "annorect[1].track_id"),
+    "track id huge": (PERSON, "track_id", 10**400, "annorect[1].track_id"),
+    "track id infinite": (PERSON, "track_id", float("inf"), "annorect[1].track_id"),
     "track id half": (PERSON, "track_id", 0.5, "annorect[1].track_id"),
     "track id twice": (PERSON, "track_id", 3, "annorect[1].track_id"),
     "joint id unknown": (POINT, "id", 15, "point[2].id"),
