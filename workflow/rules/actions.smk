@@ -137,7 +137,7 @@ rule predict_sweep:
         training="|".join(TRAININGS),
     threads: CHECKED.actions.training.threads
     resources:
-        mem_mb=3000,
+        mem_mb=5000,
     params:
         **settings("model", *ACTIONS, "pairs.jhmdb_split"),
         **code("actions_predict"),
@@ -205,7 +205,7 @@ rule evaluate_sweep:
         "logs/benchmarks/actions/evaluate_sweep.jsonl"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=3000,
     params:
         **settings("seed", "seeds", "actions.sweep", "paper", "pairs.jhmdb_split"),
         **code("actions_evaluate_sweep"),
