@@ -522,3 +522,34 @@ class TestTop1:
             of_class = np.equal(label, c)
             assert values[0][2 + c] == pytest.approx(100 * np.mean(np.asarray(predicted)[of_class] == c))
         assert np.nanmin(values[0][2:]) - 1e-9 <= values[0][1] <= np.nanmax(values[0][2:]) + 1e-9
+
+
+class TestRankingOfVideos:
+    def test_the_annotations_of_all_frames_of_a_video_add_up(self):
+        frame = annotated(person(), person(y=99)), predicted(person())
+        nose, *_ = rank_joints([(1, *frame), (1, *frame), (0, *frame)], 2)
+        assert nose.positives.tolist() == [2, 4]
+        assert envelope_ap(nose) == pytest.approx(50)
+
+
+def test_who_is_left_keeps_their_own_head():
+    around_the_first = [[[-9, -9], [2000, -9], [2000, 9], [-9, 9]]]
+    heads = [HEAD, [0, 0, 6, 8]]
+    left = true_poses([person(), person(y=50)], np.ones((2, 17), bool), heads, around_the_first)
+    assert left.head_size.tolist() == [6]
+    assert left.source.tolist() == [1]
+
+
+def test_a_neck_between_shoulders_needs_both():
+    joints = person()
+    joints[6] = np.nan
+    found = predicted_poses([joints], np.ones(17), [], "shoulders")
+    neck = POSE_JOINTS.index("neck")
+    assert not found.present[0, neck]
+    assert predicted_poses([joints], np.ones(17), [], "head_bottom").present[0, neck]
+
+
+def test_who_is_left_without_unannotated_joints_is_still_the_same_detection():
+    everywhere = [[[-9, -9], [2000, -9], [2000, 9], [-9, 9]]]
+    found = predicted(person(), person(y=50), regions=everywhere)
+    assert without_unannotated_joints(annotated(person(y=50)), found).source.tolist() == [1]

@@ -127,3 +127,58 @@ def test_it_sees_what_runs(tree: Path, name: str, old: str, new: str) -> None:
 def test_a_verb_that_is_not_there_is_an_error(tree: Path) -> None:
     with pytest.raises(ValueError, match="no verb 'third'"):
         fingerprint("third")
+
+
+BRANCHES = """
+try:
+    import json
+except ImportError:
+    from dimofs.other import go
+if json:
+    pass
+else:
+    from dimofs import lazy
+"""
+
+
+@pytest.mark.parametrize("name", ["dimofs/other.py", "dimofs/lazy.py"])
+def test_it_follows_imports_in_every_branch(tree: Path, name: str) -> None:
+    (tree / "dimofs/task.py").write_text("def run(value):\n    return value\n", encoding="utf-8")
+    assert name not in fingerprint("first")
+    (tree / "dimofs/task.py").write_text(BRANCHES, encoding="utf-8")
+    assert name in fingerprint("first")
+
+
+@pytest.mark.parametrize("name", ["reference.csv", "claims.yaml", "page.html.jinja"])
+def test_it_sees_every_kind_of_data_beside_a_module(tree: Path, name: str) -> None:
+    (tree / "dimofs/sub" / name).write_text("a", encoding="utf-8")
+    before = fingerprint("first")
+    (tree / "dimofs/sub" / name).write_text("b", encoding="utf-8")
+    after = fingerprint("first")
+    assert {key for key in before if before[key] != after[key]} == {f"dimofs/sub/{name}"}
+
+
+def test_it_sees_what_runs_instead_of_what_type_checkers_read(tree: Path) -> None:
+    code = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    X = 0\nelse:\n    X = {}\n"
+    (tree / "dimofs/lazy.py").write_text(code.format(1), encoding="utf-8")
+    before = fingerprint("first")
+    (tree / "dimofs/lazy.py").write_text(code.format(2), encoding="utf-8")
+    assert fingerprint("first") != before
+
+
+def test_it_sees_statements_that_are_calls(tree: Path) -> None:
+    (tree / "dimofs/lazy.py").write_text("X = []\nX.append(1)\n", encoding="utf-8")
+    before = fingerprint("first")
+    edit(tree, "dimofs/lazy.py", "append(1)", "append(2)")
+    assert fingerprint("first") != before
+
+
+def test_it_follows_helpers_of_helpers(tree: Path) -> None:
+    edit(tree, "dimofs/cli.py", "    return reader(load_config(name))", "    return _deeper(reader(load_config(name)))")
+    helper = "\n\ndef _deeper(value):\n    from dimofs.other import go\n\n    return go(value)\n"
+    with (tree / "dimofs/cli.py").open("a", encoding="utf-8") as file:
+        file.write(helper)
+    before = fingerprint("first")
+    assert "dimofs/other.py" in before
+    edit(tree, "dimofs/cli.py", "go(value)", "go(-value)")
+    assert fingerprint("first") != before

@@ -185,3 +185,9 @@ def test_a_dive_is_a_video_whose_frames_all_count(clip: Dive) -> None:
     assert (video.name, video.split, video.label) == ("-abc_00001", "train", 3)
     assert len(video.frames) == 5
     assert all(frame.labelled and frame.path == clip.path for frame in video.frames)
+
+
+def test_red_is_the_first_channel(tmp_path: Path, encode: Callable[..., Path]) -> None:
+    red = np.full((32, 64, 3), (230, 30, 20), np.uint8)
+    (frame,) = decode(encode(tmp_path / "red.mp4", [red]), 1)
+    np.testing.assert_allclose(frame[16, 32], red[0, 0], atol=8)

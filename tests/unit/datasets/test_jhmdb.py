@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dimofs.datasets.jhmdb import mask_boxes, read_clip, read_jhmdb, read_split
+from dimofs.datasets.missing import write_missing
 from dimofs.datasets.records import JHMDB_CLASSES, JHMDB_JOINTS, DatasetError
 
 #: The characters that official clip names use, spaces in none of them.
@@ -361,3 +363,13 @@ def test_an_official_clip_reads(samples: Path, tmp_path: Path) -> None:
     assert inside.mean() > 0.85
     trunk = ["neck", "belly", "right_shoulder", "left_shoulder", "left_hip"]
     assert inside[:, [JHMDB_JOINTS.index(name) for name in trunk]].all()
+
+
+def test_a_missing_clip_is_an_error_until_it_is_accepted(root: Path) -> None:
+    shutil.rmtree(root / "Rename_Images" / NAME)
+    with raises(root / "Rename_Images" / NAME):
+        read_jhmdb(root, 1)
+    write_missing(root, [NAME])
+    videos = read_jhmdb(root, 1)
+    assert len(videos) == 20
+    assert NAME not in {video.name for video in videos}

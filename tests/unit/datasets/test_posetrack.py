@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dimofs.datasets.annotations import counts
+from dimofs.datasets.missing import write_missing
 from dimofs.datasets.posetrack import read_posetrack18, read_posetrack18_file
 from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError, Frame, Person, Video
 
@@ -422,3 +423,10 @@ def test_a_long_crowded_sequence_reads(samples: Path, tmp_path: Path) -> None:
     assert len(video.frames) == 795
     assert sum(len(frame.people) for frame in video.frames) == 4287
     assert len({person.track_id for frame in video.frames for person in frame.people}) == 41
+
+
+def test_a_missing_sequence_is_left_out_where_that_was_accepted(tmp_path: Path, labels: dict[str, Any]) -> None:
+    for split, name in [("train", "a"), ("val", "a"), ("val", "b")]:
+        write_labels(tmp_path, labels, split, name)
+    write_missing(tmp_path, ["val/a"])
+    assert [(video.split, video.name) for video in read_posetrack18(tmp_path)] == [("train", "a"), ("val", "b")]

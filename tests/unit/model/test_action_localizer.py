@@ -133,3 +133,57 @@ def test_offsets_by_stride_are_in_frame_pixels(config):
 def test_a_localiser_without_offsets_says_so(config):
     with pytest.raises(ValueError, match="no offset predictors"):
         build(config, "none").motion([], [])
+
+
+def test_the_localiser_has_settings_of_its_own_beside_those_of_the_detector(config):
+    own = {"nms_threshold": 0.125, "score_threshold": 0.0625, "positive_fraction": 0.75, "proposals_test": 3}
+    network = build(config.model_copy(update={"actions": config.actions.model_copy(update=own)}), "none").eval()
+    assert (network.roi_heads.nms_thresh, network.roi_heads.score_thresh) == (0.125, 0.0625)
+    assert network.roi_heads.detections_per_img == 3 * 21  # every class of every proposal
+    assert network.roi_heads.fg_bg_sampler.positive_fraction == 0.75
+    with torch.inference_mode():
+        proposals, _ = network.propose(network.encode((frames(1),)), SIZES)
+    assert [len(boxes) for boxes in proposals] == [3, 3]
+
+
+def test_the_loss_of_boxes_has_its_weight(config):
+    found = []
+    for weight in (1.0, 0.25):
+        actions = config.actions.model_copy(update={"box_loss_weight": weight})
+        network = build(config.model_copy(update={"actions": actions}), "none").train()
+        torch.manual_seed(1)
+        found.append(network.losses((frames(1),), None, SIZES, TARGETS))
+    one, quarter = found
+    assert one["loss_box_reg"] > 0
+    torch.testing.assert_close(quarter.pop("loss_box_reg"), one.pop("loss_box_reg") / 4)
+    torch.testing.assert_close(quarter, one)
+
+
+def test_proposals_are_those_of_evaluation_only_where_nothing_behind_them_learns(config):
+    """The inflated column: its RPN is frozen, but the features that it sees move."""
+    network = build(config, "none")
+    network.rpn.requires_grad_(False)
+    network.resampling.requires_grad_(False)
+    assert network.train().rpn.training
+    network.backbone.requires_grad_(False)
+    assert not network.train().rpn.training
+    assert network.roi_heads.training
+
+
+@torch.inference_mode()
+def test_a_fresh_inflation_of_bottlenecks_is_the_flat_backbone_too(config):
+    deep = config.model_copy(update={"model": config.model.model_copy(update={"backbone": "resnet50"})})
+    expected = build(deep, "none").eval().backbone(frames(1))
+    inflated = build(deep, "none", inflated=True).eval()
+    for found, level in zip(inflated.encode((frames(1), frames(2), frames(3))), expected, strict=True):
+        torch.testing.assert_close(found, level, rtol=1e-3, atol=1e-4)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("by_stride", [False, True])
+def test_the_maps_of_a_pair_are_the_difference_of_its_projections(config, by_stride):
+    actions = config.actions.model_copy(update={"scale_offsets_by_stride": by_stride})
+    network = build(config.model_copy(update={"actions": actions}), "offsets").eval()
+    features = [network.backbone(frames(seed)) for seed in (1, 2)]
+    for level, a, b in zip(network.motion(*features), *map(network.projections, features), strict=True):
+        torch.testing.assert_close(a - b, level, rtol=1e-4, atol=1e-4)

@@ -11,7 +11,11 @@ from torchvision.models.video import r2plus1d_18
 from dimofs.config import load_config
 from dimofs.model.backbone import Backbone
 from dimofs.model.video_networks import (
+    CLIP_MEAN,
+    CLIP_STD,
+    FLOW_STD,
     NO_MOTION,
+    RELATIONS,
     ClipNetwork,
     FrameNetwork,
     RelationNetwork,
@@ -84,7 +88,7 @@ def test_the_small_frame_network_starts_from_a_detector(tmp_path: Path) -> None:
     path = tmp_path / "still.safetensors"
     save_checkpoint(path, {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}, {})
     network = networks()["tsn"].eval()
-    start_from(network, path, parts=("backbone.",))
+    start_from(network, path, parts=("backbone.body.",))
     frames = clips(1)[:, 0]
     expected = backbone.eval().body((frames - backbone.mean) / backbone.std)["3"].mean((2, 3))
     torch.testing.assert_close(network.backbone(network.colours(frames)), expected)
@@ -125,3 +129,32 @@ def test_clips_are_not_computed_in_bfloat16_on_a_cpu(name: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         mixed = network(seen)
     assert torch.equal(mixed, network(seen))
+
+
+def test_clips_have_the_colours_of_kinetics_and_flow_its_own_deviation() -> None:
+    """torchvision's weights of Kinetics expect the former."""
+    network = networks()["r2plus1d"]
+    assert isinstance(network, ClipNetwork)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
+    torch.testing.assert_close(
+        network.colours((mean + 2 * std).expand(1, 4, 3, 2, 2)), torch.full((1, 4, 3, 2, 2), 2.0)
+    )
+    flow = networks()["tsn"]
+    assert isinstance(flow, SegmentNetwork)
+    flow.see_flow(4)
+    torch.testing.assert_close(flow.colours(torch.full((4, 1, 1), NO_MOTION + FLOW_STD)), torch.ones(4, 1, 1))
+
+
+def test_in_prediction_evenly_spaced_tuples_in_the_order_of_time_are_summed() -> None:
+    network = networks()["trn"].eval()
+    assert isinstance(network, RelationNetwork)
+    seen = clips(4)
+    features = network.project(network.backbone(network.colours(seen).flatten(0, 1))).unflatten(0, (2, 4))
+    chosen = [[(0, 1), (0, 3), (2, 3)], [(0, 1, 2), (0, 1, 3), (1, 2, 3)], [(0, 1, 2, 3)]]
+    assert max(map(len, chosen)) == RELATIONS
+    expected = sum(
+        relation(torch.cat([features[:, frame] for frame in frames], dim=1))
+        for relation, tuples in zip(network.relations, chosen, strict=True)
+        for frames in tuples
+    )
+    torch.testing.assert_close(network(seen), expected)

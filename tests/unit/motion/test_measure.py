@@ -12,7 +12,9 @@ from dimofs.datasets.records import DatasetError
 from dimofs.datasets.synthetic.body import PARTS
 from dimofs.datasets.synthetic.posetrack_files import posetrack_plan, write_sequence
 from dimofs.datasets.synthetic.sidecar import load_sidecar, person_flow, thing_flow
+from dimofs.flow import dense_inverse_search, farneback
 from dimofs.model.backbone import STRIDES
+from dimofs.model.fields import motion_fields
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.motion.evaluate import MOTIONS, evaluate_motion
 from dimofs.motion.examples import spread
@@ -27,9 +29,13 @@ from dimofs.motion.measure import (
     saliency_sums,
     surface_sums,
 )
-from dimofs.motion.predict import pair_motions
-from dimofs.motion.show import ROWS, chosen_pairs, show_pairs
+from dimofs.motion.predict import PairMotion, pair_motions
+from dimofs.motion.read_out import fit, fit_read_out, joint_displacements
+from dimofs.motion.show import ROWS, chosen_pairs, show_pairs, shown_channels
 from dimofs.pairs.index import pair_index
+from dimofs.pairs.loading import load_frames, read_frame
+from dimofs.pairs.sampling import Draw
+from dimofs.training.loop import encode
 
 SMOKE = Path(__file__).parents[3] / "scenarios/smoke/config/config.yaml"
 
@@ -274,3 +280,117 @@ def test_a_frame_that_is_zoomed_for_the_network_is_measured_in_its_own_pixels(ch
     assert motion.scale == 2
     at_joint = motion.joint_features(np.array([[20.0, 30.0]], np.float32)) @ coefficients(settings).numpy().T
     np.testing.assert_allclose(example.predicted[30, 20], at_joint[0], rtol=0.1, atol=0.1)
+
+
+def test_motion_of_a_zoomed_and_padded_frame_is_that_of_the_file():
+    """25×20 pixels of the file are 50×40 of the network, padded to 64×64; the first channel's dx says its own x there.
+
+    The second channel is half of it and opposite, so that the magnitude of the sum is a half and the sum three halves.
+    """
+    levels = [torch.zeros(1, 2, 2, 64 // stride, 64 // stride) for stride in STRIDES]
+    levels[0][:, 0, 0] = 4 * torch.arange(16) + 1.5
+    levels[0][:, 1, 0] = -levels[0][:, 0, 0] / 2
+    motion = PairMotion(0, 1, levels, (40, 50), 2.0)
+    coefficients = torch.zeros(2, 16)
+    coefficients[0, 0] = 1
+    inner, expected = slice(1, -1), np.tile(np.arange(25) + 0.25, (20, 1))  # x of the file is 2x + 0.5 of the network
+    read = motion.read_out(coefficients)
+    assert read.shape == (20, 25, 2)
+    np.testing.assert_allclose(read[:, inner, 0], expected[:, inner], atol=1e-4)
+    assert not read[..., 1].any()
+    np.testing.assert_allclose(motion.channels([1, 0])[1, :, inner, 0], expected[:, inner], atol=1e-4)
+    of_sum, of_magnitudes = motion.saliency()
+    np.testing.assert_allclose(of_sum[:, inner], expected[:, inner] / 2, atol=1e-4)
+    np.testing.assert_allclose(of_magnitudes[:, inner], expected[:, inner] * 1.5, atol=1e-4)
+    at_joint = motion.joint_features(np.array([[5, 7], [6.5, 2]], np.float32))
+    np.testing.assert_allclose(at_joint[:, 0], [5.25, 6.75], atol=1e-4)
+
+
+@pytest.mark.usefixtures("in_float32")
+@torch.inference_mode()
+@pytest.mark.parametrize(("a", "b"), [(1, 3), (4, 2)])
+def test_fields_are_the_offsets_from_a_to_b(chapter, a, b):
+    detector, videos, _, _, settings = chapter
+    (motion,) = pair_motions(detector, videos[0], [(a, b)], settings.model, 2)
+    features = encode(detector.backbone, load_frames(videos[0], [a, b], settings.model)[0])
+    expected = motion_fields(detector.offsets([level[:1] for level in features], [level[1:] for level in features]))
+    assert (motion.frame_a, motion.frame_b) == (a, b)
+    for field, wanted in zip(motion.fields, expected, strict=True):
+        torch.testing.assert_close(field, wanted, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("zoom", [1, 2])
+def test_the_sums_of_a_pair_are_of_what_moves_from_a_to_b(chapter, zoom):
+    """Of one pair, from the parts: flow, exact motion, joints, and channels at the centres of feature pixels."""
+    detector, videos, pairs, sidecars, settings = chapter
+    video, a, b = videos[0], 1, 3
+    sides = {"image_size": 64 * zoom, "image_max_size": 64 * zoom}
+    model = settings.model.model_copy(update=sides)
+    pair = pairs.query("video == @video.name and frame_a == @a and frame_b == @b")
+    (sums,) = measure(detector, coefficients(settings), videos, pair, sidecars, model, 2).to_dict("records")
+
+    sidecar, frames = load_sidecar(sidecars / f"{video.name}.npz"), [read_frame(video.frames[at]) for at in (a, b)]
+    exact, people = person_flow(sidecar, a, b)
+    flows = {
+        "zero": np.zeros_like(exact),
+        "farneback": farneback(*frames, "detect_and_track"),
+        "farneback_opencv": farneback(*frames, "opencv"),
+        "dis": dense_inverse_search(*frames),
+    }
+    for name, flow in flows.items():
+        error = np.linalg.norm((flow - exact)[people].astype(float), axis=-1).sum()
+        assert sums[f"people_error/{name}"] == pytest.approx(error, rel=1e-4)
+    _, displacements = joint_displacements(video.frames[a], video.frames[b])
+    assert [sums["joint_x"], sums["joint_y"]] == pytest.approx(displacements.sum(0).tolist(), rel=1e-4)
+
+    step = 4 // zoom
+    centres = (slice(step // 2, None, step),) * 2
+    (motion,) = pair_motions(detector, video, [(a, b)], model, 2)
+    seen, finest = people[centres], motion.fields[0][0].movedim(1, 3).cpu().numpy() / zoom
+    assert sums["flow_energy"].sum() == pytest.approx((exact[centres][seen].astype(float) ** 2).sum(), rel=1e-4)
+    products = np.einsum("cnd,end->ce", *[finest[:, seen].astype(float)] * 2)
+    np.testing.assert_allclose(sums["gram"], products.ravel(), rtol=1e-3, atol=1e-3)
+    exact_things, things = thing_flow(sidecar, a, b)
+    read_out = {"s": np.linalg.norm(flows["dis"], axis=-1)}
+    speed = np.linalg.norm(exact + exact_things, axis=-1)
+    expected = discrimination_sums(read_out, speed, people, things)
+    assert (sums["compared"], sums["area/dis"]) == (expected["compared"], pytest.approx(expected["area/s"]))
+
+
+def test_the_variation_outside_people_is_across_and_down():
+    nobody, step = np.zeros((4, 6), bool), constant(0, 2)
+    step[2:] = (3, 2)
+    sums = surface_sums({"read_out": step}, constant(0, 0), nobody)
+    assert sums["outside_variation/read_out"] == 6 * 3  # one step down in each of six columns
+
+
+def test_a_row_of_figure_3_shows_frame_a_then_b_and_the_exact_motion_between(chapter):
+    detector, videos, _, sidecars, settings = chapter
+    (row,) = show_pairs(detector, coefficients(settings), [(videos[0], 1, 3)], sidecars, settings.model, 0)
+    np.testing.assert_array_equal(row.frame_a, read_frame(videos[0].frames[1]))
+    np.testing.assert_array_equal(row.frame_b, read_frame(videos[0].frames[3]))
+    exact, _ = person_flow(load_sidecar(sidecars / f"{videos[0].name}.npz"), 1, 3)
+    assert exact.any()
+    np.testing.assert_array_equal(row.exact, exact)
+    assert len({shown_channels(settings.model, seed) for seed in range(20)}) > 1
+
+
+def test_the_read_out_is_fitted_to_the_ways_of_joints_at_their_places_in_frame_a(chapter):
+    detector, videos, _, _, settings = chapter
+    wanted = [(1, 3), (2, 0)]
+    draws = [
+        Draw(position, video.name, a, b, b - a)
+        for position, (video, (a, b)) in enumerate((video, pair) for video in videos for pair in wanted)
+    ]
+    found = fit_read_out(detector, videos, [*draws, draws[0]], settings.model, 2)  # a pair drawn twice counts once
+    features, ways, groups = [], [], []
+    for index, video in enumerate(sorted(videos, key=lambda video: video.name)):
+        for motion in pair_motions(detector, video, wanted, settings.model, 2):
+            places, way = joint_displacements(video.frames[motion.frame_a], video.frames[motion.frame_b])
+            features.append(motion.joint_features(places))
+            ways.append(way)
+            groups += [index] * len(places)
+    expected = fit(np.concatenate(features), np.concatenate(ways), np.array(groups))
+    assert (found.joints, found.penalty) == (expected.joints, expected.penalty)
+    assert found.coefficients.abs().max() > 0
+    torch.testing.assert_close(found.coefficients, expected.coefficients)

@@ -132,3 +132,29 @@ def test_one_video_without_a_sidecar_adds_nothing_on_people():
     assert value(found, "people_error", "read_out").value == pytest.approx(2)
     assert value(found, "channel_correlation", "channels").value == pytest.approx(0)
     assert value(found, "joint_error", "read_out").value == pytest.approx(1)
+
+
+def test_the_correlation_is_pearsons_over_both_axes():
+    p, q = np.random.default_rng(0).normal(size=(2, 50, 2)) + np.array([[[3.0, -2.0]], [[1.0, 5.0]]])
+    q += 0.5 * p
+    moments = np.array([*p.sum(0), *q.sum(0), (p * p).sum(), (q * q).sum(), (p * q).sum()])
+    table = evaluate_motion(sums(**{"moments/exact": [moments] * 9}), PAPER, 0)
+    expected = np.corrcoef(*((each - each.mean(0)).ravel() for each in (p, q)))[0, 1]
+    assert value(table, "correlation", "read_out", "exact").value == pytest.approx(expected)
+
+
+def test_explained_variance_is_around_the_mean_displacement_of_both_axes():
+    table = evaluate_motion(sums(joint_y=10.0), PAPER, 0)
+    # 240 around zero is 190 around the mean displacement (2, 1) of ten joints
+    assert value(table, "joint_r2", "read_out").value == pytest.approx(1 - 50 / 190)
+
+
+def test_a_channel_follows_the_part_that_it_correlates_with_however_little_that_moves():
+    head, foot = BODY.index("head"), BODY.index("left_foot")
+    following, energy, flow = np.zeros((3, len(BODY))), np.ones((3, len(BODY))), np.ones(len(BODY))
+    following[:, head], energy[:, head], flow[head] = 30, 100, 10_000  # a correlation of 0.03
+    following[0, foot] = 1
+    changes = {"following": following, "channel_energy": energy, "flow_energy": flow}
+    table = evaluate_motion(sums(**{name: [values.ravel()] * 9 for name, values in changes.items()}), PAPER, 0)
+    shares = np.array([1, 2]) / 3
+    assert value(table, "followed_parts", "channels").value == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))

@@ -82,3 +82,13 @@ class TestFile:
         save_checkpoint(tmp_path / "r.safetensors", tensors, {})
         with pytest.raises(CheckpointError, match=r"r\.safetensors: is no read-out of 3 channels"):
             load_read_out(tmp_path / "r.safetensors", 3, tmp_path / "r.safetensors")
+
+
+def test_it_is_ridge_regression_through_the_origin() -> None:
+    """With features that are not centred, where an intercept would change the coefficients."""
+    features, displacements, _, groups = TestFit().sample(noise=1.0)
+    features, displacements = features + 3, displacements + 5
+    found = fit(features, displacements, groups)
+    penalty = found.penalty * len(features)
+    expected = np.linalg.solve(features.T @ features + penalty * np.eye(6), features.T @ displacements).T
+    np.testing.assert_allclose(found.coefficients.numpy(), expected, rtol=1e-3, atol=1e-4)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,11 +9,13 @@ import torch
 from dimofs.config import Augmentation, load_config
 from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError, Frame, Person, Video
 from dimofs.pairs.loading import (
+    FILL,
     Change,
     PairLoader,
     action_target,
     as_tensor,
     load_frames,
+    middles,
     mirrored,
     neighbours,
     network_scale,
@@ -112,15 +115,6 @@ def test_points_are_where_a_zoom_puts_the_pixels(zoom):
     rows, columns = np.nonzero(resize(frame, zoom)[:, :, 0] > 127)
     np.testing.assert_allclose(zoomed(np.array([75.5, 43.5]), zoom), [columns.mean(), rows.mean()])
     np.testing.assert_allclose(zoomed(zoomed(np.array([3.0, 4.0]), zoom), 1 / zoom), [3, 4])
-
-
-def test_a_window_has_a_person_of_the_zoomed_frame_in_it(street):
-    half = PairLoader(
-        [street], None, MODEL.model_copy(update={"image_size": 64, "image_max_size": 512}),
-        AUGMENTATION.model_copy(update={"window": 64, "shift": 0.0}), target=pose_target, beside=second_frame, seed=0,
-    )  # fmt: skip
-    middle = [len(half.batch([Draw(position, "v", 0, 1, 1)]).targets[0]["boxes"]) for position in range(24)]
-    assert sum(found > 0 for found in middle) >= 12  # two of three places are people
 
 
 def test_a_flip_swaps_left_and_right():
@@ -252,3 +246,102 @@ def test_an_unreadable_frame_is_named(video):
     video.frames[2].path.write_bytes(b"not an image")
     with pytest.raises(DatasetError, match=r"2\.png"):
         loader(video).batch([Draw(0, "v", 0, 2, 2)])
+
+
+def test_labels_are_cut_at_an_oblong_frame(video):
+    """Of the joints the first row alone is in it, x 24 to 64, no ears; a box is 1.2 of that and a pixel more."""
+    pose, action = (make(video, 0, 1.0, None, (40, 128)) for make in (pose_target, action_target))
+    assert pose["keypoints"][0, :, 2].tolist() == [1, 1, 1] + [0] * 14
+    assert pose["boxes"].tolist() == [[19, 27, 69, 29]]
+    assert action["boxes"].tolist() == [[10, 20, 110, 40]]
+    (box,) = pose_target(video, 0, 1.0, None, (128, 45))["boxes"].tolist()
+    assert box[2] == 45  # and not 47, as joints at x 24 and 44 would have it
+
+
+def test_labels_are_zoomed_with_their_frame(video, joints):
+    pose, action = (make(video, 0, 0.5, None, (64, 64)) for make in (pose_target, action_target))
+    seen = pose["keypoints"][0, :, 2] > 0
+    np.testing.assert_allclose(pose["keypoints"][0, seen, :2], zoomed(joints[seen.numpy()], 0.5))
+    assert action["boxes"].tolist() == [[5, 10, 55, 50]]
+
+
+def test_a_flip_takes_the_label_of_a_joint_to_its_partner_and_mirrors_about_the_middle(video, joints):
+    (person,) = video.frames[0].people
+    left, right = (POSETRACK_JOINTS.index(f"{side}_wrist") for side in ("left", "right"))
+    hidden = replace(person, labelled=np.arange(17) != left)
+    one = replace(video, frames=(replace(video.frames[0], people=(hidden,)),))
+    (found,) = pose_target(one, 0, 1.0, Change(np.eye(2, 3), True, 1.0, 0.0), (HEIGHT, WIDTH))["keypoints"]
+    assert found[right].tolist() == [0, 0, 0]
+    assert found[left].tolist() == [WIDTH - 1 - joints[right, 0], joints[right, 1], 1]
+
+
+def test_a_change_stays_within_its_settings_and_uses_them():
+    """In a frame four times as wide as high; seen about its middle, which a change without a shift leaves alone."""
+    settings = AUGMENTATION.model_copy(update={"min_scale": 0.9, "max_scale": 1.5, "shift": 0.25, "flip": 0.0})
+    changes = [Change.draw(settings, 100, 400, NOBODY, np.random.default_rng(seed)) for seed in range(200)]
+    middle = np.array([199.5, 49.5])
+    moved = np.array([change.matrix @ [*middle, 1] - middle for change in changes])
+    for values, low, high in (
+        ([change.matrix[0, 0] for change in changes], 0.9, 1.5),
+        (moved[:, 0], -100, 100),
+        (moved[:, 1], -25, 25),
+        ([change.gain for change in changes], 0.8, 1.2),
+        ([change.bias for change in changes], -25.5, 25.5),
+    ):
+        margin = 0.05 * (high - low)
+        assert low <= min(values) < low + margin
+        assert high - margin < max(values) <= high
+    assert not any(change.flip for change in changes)
+    always = settings.model_copy(update={"flip": 1.0})
+    assert all(Change.draw(always, 100, 400, NOBODY, np.random.default_rng(seed)).flip for seed in range(20))
+
+
+def test_a_window_looks_for_people_in_the_zoomed_frame(street, monkeypatch):
+    """A frame 512 wide that the network sees 256 wide: its people are half as far from the corner."""
+    given = []
+
+    def draw(augmentation, height, width, people, rng):
+        given.append(people)
+        return Change(np.eye(2, 3), False, 1.0, 0.0)
+
+    monkeypatch.setattr(Change, "draw", staticmethod(draw))
+    model = MODEL.model_copy(update={"image_max_size": 256})
+    PairLoader([street], None, model, AUGMENTATION, target=pose_target, beside=nothing, seed=0).batch(
+        [Draw(0, "v", 0, 0, 0)]
+    )
+    expected = [(person.box[:2] + person.box[2:]) / 4 for person in street.frames[0].people]
+    np.testing.assert_allclose(given[0], expected)
+
+
+def test_people_without_a_box_have_no_middle(street):
+    """PoseTrack18 has people with neither joints nor a box; no window can be put round them."""
+    first, second = street.frames[0].people
+    nowhere = replace(first, box=np.full(4, np.nan, np.float32))
+    found = middles(replace(street.frames[0], people=(nowhere, second)))
+    np.testing.assert_allclose(found, [(second.box[:2] + second.box[2:]) / 2])
+    assert middles(replace(street.frames[0], people=())).shape == (0, 2)
+
+
+def test_batches_go_on_where_the_step_before_ended(video):
+    class Stream:
+        def draw(self, position):
+            return Draw(position, "v", position % 4, 0, 0)
+
+    pairs = PairLoader([video], Stream(), MODEL, AUGMENTATION, target=pose_target, beside=nothing, seed=0)
+    positions = [[draw.position for draw in batch.draws] for batch in pairs.batches(3, 1, 4)]
+    assert positions == [[3, 4, 5], [6, 7, 8], [9, 10, 11]]
+
+
+def test_who_has_left_the_frame_has_neither_box_nor_class(video):
+    away = Change(np.array([[1.0, 0, 500], [0, 1, 0]]), False, 1.0, 0.0)
+    target = action_target(video, 0, 1.0, away, (HEIGHT, WIDTH))
+    assert target["boxes"].shape == (0, 4)
+    assert target["labels"].shape == (0,)
+
+
+def test_what_comes_into_view_is_grey(video):
+    moved = Change(np.array([[1.0, 0, 10], [0, 1, 5]]), False, 1.0, 0.0)
+    image = moved.image(read_frame(video.frames[0]), (HEIGHT, WIDTH))
+    assert (image[:5] == FILL).all()
+    assert (image[:, :10] == FILL).all()
+    assert (image[5:, 10:] != FILL).any(-1).all()

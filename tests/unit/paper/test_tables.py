@@ -267,3 +267,9 @@ class TestSweep:
         assert row[["change", "change_ci_low", "change_ci_high"]].tolist() == [11 + mean, 7 + mean, 14 + mean]
         assert row[["n_frames", "n_videos", "seeds", "sd"]].tolist() == [30, 4, 3, 0.6]
         assert self.table.loc[("single_frame", 0), ["change", "change_ci_low", "change_ci_high"]].isna().all()
+
+
+def test_the_gain_of_table_1_is_over_the_single_frame_whatever_else_is_compared():
+    others = differences().query("minuend == 'dimofs'").assign(subtrahend="copy", difference=-1.0)
+    table = table1(average_precision(), pd.concat([others, differences()], ignore_index=True), "embedded data")
+    pd.testing.assert_frame_equal(table, TestTable1.table)

@@ -71,3 +71,29 @@ def test_length_counts_only_where_it_may(normalise: bool, same: bool) -> None:
     descriptors, labels = data(0)
     fitted = fit_classifier(descriptors, labels, SETTINGS.model_copy(update={"normalise": normalise}), seed=0)
     assert np.allclose(label_scores(fitted, descriptors), label_scores(fitted, 7 * descriptors)) == same
+
+
+def test_a_larger_penalty_makes_smaller_weights() -> None:
+    descriptors, labels = data(0)
+    sizes = []
+    for penalty in (0.001, 100.0):
+        fitted = fit_classifier(descriptors, labels, SETTINGS.model_copy(update={"penalty": penalty}), seed=0)
+        sizes.append(sum(np.square(weights).sum() for weights in fitted[-1].coefs_))
+    assert sizes[1] < 0.1 * sizes[0]
+
+
+def test_scores_are_finite_where_the_classifier_has_no_doubt() -> None:
+    """Predictions with infinite scores are not written."""
+    descriptors, labels = data(0)
+    fitted = fit_classifier(descriptors, labels, SETTINGS.model_copy(update={"normalise": False}), seed=0)
+    assert np.isfinite(label_scores(fitted, 1e6 * descriptors)).all()
+
+
+def test_the_unit_of_a_column_does_not_count() -> None:
+    descriptors, labels = data(0)
+    plain = SETTINGS.model_copy(update={"normalise": False})
+    units = np.array([1.0, 1000.0, 0.001])
+    here, there = (
+        label_scores(fit_classifier(x, labels, plain, seed=0), x) for x in (descriptors, units * descriptors)
+    )
+    np.testing.assert_allclose(here, there, atol=1e-3)

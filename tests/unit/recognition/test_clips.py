@@ -148,3 +148,45 @@ def test_batches_are_a_function_of_their_step(channels: int) -> None:
 def test_settings_of_the_rivals_are_strict() -> None:
     with pytest.raises(ValueError, match="Extra inputs"):
         Rivals.model_validate({**RIVALS.model_dump(), "crops": 10})
+
+
+def test_all_images_of_a_clip_change_as_the_settings_say() -> None:
+    mirrored = {"flip": 1.0, "min_scale": 1.0, "max_scale": 1.0, "shift": 0.0, "brightness": 0.0}
+    (video,) = videos(1)
+    source = ClipLoader([video], Sampling(9, 1, None), RIVALS.augmentation.model_copy(update=mirrored), seed=5)
+    (batch,) = source.batches(1, 0, 1)
+    for frame, image in zip(batch.frames, video.images, strict=True):
+        np.testing.assert_array_equal(frame[0].permute(1, 2, 0), image[:, ::-1])
+
+
+def test_every_pass_has_an_order_and_images_of_its_own() -> None:
+    (batch,) = loader().batches(36, 0, 1)
+    passes = [batch.draws[start : start + 6] for start in range(0, 36, 6)]
+    assert len({tuple(draw.video for draw in one) for one in passes}) > 1
+    alone = ClipLoader(videos(1), Sampling(1, 1, None), RIVALS.augmentation, seed=5)
+    (batch,) = alone.batches(12, 0, 1)
+    assert len({draw.frame_a for draw in batch.draws}) > 1
+
+
+def test_stacks_end_with_the_video() -> None:
+    positions = Sampling(2, 5, None).positions(10, np.full(2, 0.99))
+    assert positions.tolist() == [[2, 3, 4, 5, 6], [5, 6, 7, 8, 9]]
+
+
+def test_the_square_of_a_portrait_is_as_wide_as_it() -> None:
+    frame = np.zeros((96, 64, 3), np.uint8)
+    frame[16:80] = 200
+    assert _middle(frame, RIVALS.model_copy(update={"crop": 1.0})).min() == 200
+
+
+def test_flow_that_is_too_fast_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = np.broadcast_to(np.array([3.0, -3.0], np.float32) * LARGEST_FLOW, (64, 64, 2))
+    monkeypatch.setattr("dimofs.recognition.clips.farneback", lambda *_: fast)
+    assert (as_flow(moving(0)).images == (255, 0)).all()
+
+
+def test_what_comes_into_view_does_not_move() -> None:
+    field = np.full((8, 8, 2), NO_FLOW + 30, np.uint8)
+    moved = change_flow(Change(np.array([[1.0, 0, 3], [0, 1, 0]]), False, 1.0, 0.0), field)
+    assert (moved[:, :3] == NO_FLOW).all()
+    assert (moved[:, 3:] == NO_FLOW + 30).all()

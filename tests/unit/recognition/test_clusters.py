@@ -210,3 +210,27 @@ def test_the_picture_shows_poses_and_motion(tmp_path: Path) -> None:
     draw_clusters(ids, still, tmp_path / "still.png")
     red = np.abs(cv2.imread(str(tmp_path / "still.png")).astype(int) - (40, 40, 220)).max(-1) < 12
     assert red.sum() < 10
+
+
+def test_runs_with_other_seeds_are_other_runs() -> None:
+    """Where there are no clusters, every run finds its own: agreement of runs says how real they are."""
+    nothing = np.random.default_rng(0).uniform(size=(300, 5)).astype(np.float32)
+    first, second, third = cluster(nothing, nothing[:0], SETTINGS.model_copy(update={"clusters": 20}), 0)[0]
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(second, third)
+
+
+def test_displacements_are_in_square_roots_of_the_boxs_area() -> None:
+    table = features(1).assign(box=[np.array([5, 7, 15, 47], np.float32)])
+    block = normalised(table, "box")["flow"]
+    np.testing.assert_allclose(block[0], table["flow"][0] / 20, rtol=1e-5)
+
+
+def test_of_dimofs_a_joint_that_moves_more_keeps_doing_so() -> None:
+    moving = np.repeat([10.0, *[1.0] * 14], 3).astype(np.float32)
+    train = features(300).assign(dimofs=lambda table: [row * moving for row in table["dimofs"]])
+    seen, _ = points(train, train, "pose_dimofs", SETTINGS)
+    spread = seen[:, 30:].std(0).reshape(15, 3).mean(1)
+    assert spread[0] > 3 * spread[1:].max()
+    pose = seen[:, :30].std(0)
+    np.testing.assert_allclose(pose, pose.mean(), rtol=1e-3)

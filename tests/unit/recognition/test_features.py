@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from dimofs.config import Farneback, Features, Model
-from dimofs.datasets.diving48 import Dive, as_video
+from dimofs.datasets.diving48 import Dive, as_video, read_frames
+from dimofs.datasets.records import LABELLED_SLOTS
+from dimofs.model.fields import joint_features, motion_fields
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.pairs.index import pair_index
+from dimofs.pairs.loading import as_tensor, resize, zoomed
 from dimofs.recognition import features as module
 from dimofs.recognition.features import (
     COLUMNS,
@@ -25,6 +28,7 @@ from dimofs.recognition.features import (
     observe,
     save_projection,
 )
+from dimofs.training.loop import encode
 
 SETTINGS = Features(
     score_threshold=0.0,
@@ -122,14 +126,12 @@ def test_every_pair_is_observed_once_from_its_own_frames(network: PoseDetector, 
 def test_flow_is_read_at_the_joints_in_pixels_of_the_file(network: PoseDetector, dives: list[Dive]) -> None:
     double = MODEL.model_copy(update={"image_size": 128, "image_max_size": 128})
     with torch.inference_mode():
-        for _, people in (
-            next(observe(network, dives[0], [(0, 5)], MODEL, SETTINGS, shift)),
-            next(observe(network, dives[0], [(0, 5)], double, SETTINGS, shift)),
-        ):
+        for zoom, model in ((1, MODEL), (2, double)):
+            _, people = next(observe(network, dives[0], [(0, 5)], model, SETTINGS, shift))
             assert people.joints.shape[1:] == (15, 2)
             inside = (people.joints > 1).all(-1) & (people.joints < 62).all(-1)
-            # `shift` says the network's own coordinates: those of the file, zoomed about the corner of the frame.
-            np.testing.assert_allclose(people.flow[inside], people.joints[inside], atol=0.05)
+            # `shift` says the network's own coordinates.
+            np.testing.assert_allclose(people.flow[inside], zoomed(people.joints[inside], zoom) / zoom, atol=0.05)
             assert inside.any()
 
 
@@ -232,3 +234,44 @@ def test_dives_without_pairs_are_not_opened(network: PoseDetector, dives: list[D
     absent = replace(dives[0], name="absent", path=tmp_path / "absent.mp4", split="test")
     projection = fit_projection(network, [absent, *dives], pairs_of(dives, 5), MODEL, SETTINGS, 0)
     assert projection.components.shape == (3, 64)
+
+
+@pytest.mark.usefixtures("in_float32")
+@torch.inference_mode()
+@pytest.mark.parametrize("zoom", [1, 2])
+def test_people_are_those_of_frame_b_seen_as_frame_a_in_pixels_of_the_file(
+    network: PoseDetector, dives: list[Dive], zoom: int
+) -> None:
+    """Equal to the network's own parts, with A and B in their order."""
+    assert network.offsets is not None
+    shown: list[np.ndarray] = []
+
+    def flow(*frames: np.ndarray) -> np.ndarray:
+        shown.extend(frames)
+        return shift(*frames)
+
+    model = MODEL.model_copy(update={"image_size": 64 * zoom, "image_max_size": 64 * zoom})
+    ((_, people),) = observe(network, dives[0], [(2, 7)], model, SETTINGS, flow)
+    frames = [resize(frame, zoom) for frame in read_frames(dives[0])]
+    np.testing.assert_array_equal(shown, [frames[2], frames[7]])
+    a, b = (encode(network.backbone, as_tensor([frames[position]])) for position in (2, 7))
+    (found,) = network.detect(network.resampled(a, b), [(64 * zoom, 64 * zoom)])
+    joints = found["keypoints"][:, LABELLED_SLOTS, :2]
+    moved = joint_features(motion_fields(network.offsets(a, b)), joints.reshape(1, -1, 2))[0]
+    assert len(joints) > 0
+    np.testing.assert_allclose(people.boxes, found["boxes"] / zoom, atol=1e-3)
+    np.testing.assert_allclose(people.joints, zoomed(joints, 1 / zoom), atol=1e-3)
+    np.testing.assert_allclose(people.joint_scores, found["keypoints_scores"][:, LABELLED_SLOTS], atol=1e-3)
+    np.testing.assert_allclose(people.dimofs.reshape(len(moved), -1), moved / zoom, atol=1e-3)
+
+
+def test_the_pca_sees_dives_from_the_whole_list(
+    network: PoseDetector, dives: list[Dive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    observe_one: Callable[..., Any] = module.observe
+    monkeypatch.setattr(
+        module, "observe", lambda net, dive, *rest: seen.append(dive.name) or observe_one(net, dive, *rest)
+    )
+    fit_projection(network, dives, pairs_of(dives, 5), MODEL, SETTINGS, 0)
+    assert seen == [dives[0].name, dives[2].name]

@@ -11,7 +11,7 @@ from dimofs.datasets.diving48 import Dive
 from dimofs.datasets.records import DatasetError
 from dimofs.metrics import top1
 from dimofs.recognition.predictions import LABELS, hold_out, judge, read_predictions, source_video, write_predictions
-from dimofs.recognition.rows import read_rows
+from dimofs.recognition.rows import Row, read_rows
 
 ROOT = Path(__file__).parents[3]
 
@@ -115,3 +115,24 @@ def test_a_bad_sheet_is_an_error(tmp_path: Path, line: str, complaint: str) -> N
 def test_a_missing_sheet_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read_rows(tmp_path / "recognition.tsv")
+
+
+def test_a_row_of_the_sheet() -> None:
+    first = read_rows(ROOT / "config/recognition.tsv")[0]
+    assert first == Row("TSN (RGB)", "tsn_rgb", "2D", "ImageNet (objects)", 16.8)
+
+
+def test_a_source_video_is_the_name_without_its_last_number() -> None:
+    """YouTube's ids may hold and begin with what parts id and number."""
+    names = ("_aB9-_k_x2_00155", "_aB9-_k_x2_00007", "_zz_00001", "-mmq0PT-u8k_00155")
+    assert [source_video(dive(name)) for name in names] == ["_aB9-_k_x2", "_aB9-_k_x2", "_zz", "-mmq0PT-u8k"]
+
+
+def test_scores_of_another_vocabulary_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write_predictions(DIVES, scores_for([0, 0, 0]), path)
+    table = pd.read_parquet(path)
+    table["scores"] = [row[:-1] for row in table["scores"]]
+    table.to_parquet(path)
+    with pytest.raises(DatasetError, match=rf"must list {LABELS} numbers"):
+        read_predictions(path, DIVES)

@@ -98,3 +98,24 @@ def test_every_claim_about_dives_names_a_difference_that_is_drawn() -> None:
             assert (minuend, subtrahend) in DIFFERENCES
             if claim.paper is not None:
                 assert claim.paper == pytest.approx(stated[minuend] - stated[str(subtrahend)])
+
+
+def test_the_largest_class_and_those_to_guess_are_of_the_training_dives() -> None:
+    """Of label 0 are most test dives, but of label 2 most of three in training."""
+    training = [Dive(f"t_{i:05d}", "train", Path("v.mp4"), label, 9) for i, label in enumerate((0, 1, 2, 2))]
+    test = [Dive(f"s{i % 2}_{i:05d}", "test", Path("v.mp4"), label, 9) for i, label in enumerate((0, 0, 0, 1, 2))]
+    accuracy, _ = judge(dict.fromkeys(("init_pose", "init_pose_dimofs"), [True] * 5), [*training, *test])
+    assert accuracy.loc["majority", "accuracy"] == pytest.approx(20)
+    assert accuracy.loc["chance", "accuracy"] == pytest.approx(100 / 3)
+
+
+def test_class_means_have_their_own_intervals_and_differences_are_of_all_dives() -> None:
+    """Of six dives of a source video two each are of labels 0 and 1, one each of 2 and 3; all videos are alike."""
+    dives = dives_of(4, 6)
+    right = {"init_pose": [True, True, False, False, True, True] * 4, "init_pose_dimofs": [True] * 24}
+    accuracy, differences = judge(right, dives)
+    row = accuracy.loc["init_pose"]
+    assert row[["accuracy", "ci_low", "ci_high"]].tolist() == pytest.approx([200 / 3] * 3)
+    assert row[["class_mean", "class_mean_low", "class_mean_high"]].tolist() == pytest.approx([50] * 3)
+    gain = differences.loc[("init_pose_dimofs", "init_pose")]
+    assert gain[["difference", "ci_low", "ci_high"]].tolist() == pytest.approx([100 / 3] * 3)

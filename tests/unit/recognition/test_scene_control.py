@@ -51,3 +51,26 @@ def test_descriptors_do_not_depend_on_the_diver(
     assert found.shape == (3, 4 * model.fpn_channels)
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)
     assert np.abs(found[1] - found[2]).max() > 1e-3
+
+
+def test_frames_are_spread_over_the_dive_and_each_has_its_own_cover(
+    tmp_path: Path, encode: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The diver crosses the frame; the last dive differs in its last frame alone."""
+    model = load_config(SMOKE).model
+    hidden = np.zeros((6, 64, 64), bool)
+    for position in range(6):
+        hidden[position, 16:48, 8 * position : 8 * position + 16] = True
+    monkeypatch.setattr(module, "load_sidecar", lambda path: path)
+    monkeypatch.setattr(module, "covers", lambda _: hidden)
+    dives = []
+    for index, (inside, last) in enumerate([(200, 90), (20, 90), (20, 160)]):
+        pictures = [np.full((64, 64, 3), last if position == 5 else 90, np.uint8) for position in range(6)]
+        for picture, covered in zip(pictures, hidden, strict=True):
+            picture[covered] = inside
+        path = encode(tmp_path / f"v_{index:05d}.mp4", pictures, pixels="yuv444p", qp="0")
+        dives.append(Dive(path.stem, "train", path, 0, 6))
+    torch.manual_seed(0)
+    found = scene_descriptors(Backbone(model, live_norm=False), dives, tmp_path, 3, model)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+    assert np.abs(found[1] - found[2]).max() > 1e-3

@@ -204,3 +204,23 @@ def test_a_tracker_that_is_told_of_the_frames_before_goes_on_as_if_it_had_linked
     for frame in range(25, 40):
         assert told.assign(frame, boxes[frame], poses[frame]).tolist() == tracks[frame].tolist()
     assert told.started == whole.started == 1 + max(track.max() for track in tracks if len(track))
+
+
+def test_two_links_are_made_rather_than_one_that_is_cheaper():
+    """Alone, 0 → 0 costs nothing, but then −9 → 9 is beyond the gate; the other way both link."""
+    gated = Linker(cost="iou", memory=1, max_cost=0.9)
+    assert tracks(table(row(0, 0), row(0, -9), row(1, 0), row(1, 9)), gated) == [1, 0, 1, 0]
+
+
+def test_the_area_of_both_boxes_counts_in_oks():
+    """The second box is nine times as large, which forgives what the first alone would not."""
+    gated = Linker(cost="oks", memory=1, max_cost=0.5)
+    small, large = row(0, 0), row(1, 6)
+    assert tracks(table(small, large), gated) == [0, 1]
+    wide = (*large[:4], np.array([6, 0, 66, 120], np.float32), *large[5:])
+    assert tracks(table(small, wide), gated) == [0, 0]
+
+
+def test_a_pair_at_the_gate_links():
+    gated = Linker(cost="iou", memory=1, max_cost=0.5)
+    assert tracks(table(row(0, 0, size=(30, 40)), row(1, 10, size=(30, 40))), gated) == [0, 0]  # 20 of 40 shared

@@ -131,3 +131,20 @@ class TestErrors:
     def test_an_id_that_the_official_program_refuses(self, root):
         with pytest.raises(DatasetError, match="raise the operating point's score"):
             written(root, tracks((NAMES[0], 0, 10_000, np.ones(17))))
+
+
+def test_joints_are_scored_by_themselves_or_by_their_person(root):
+    logits = np.full(17, 3.0)
+    logits[5:7], logits[1] = (0, 2), -9.0
+    people = tracks((NAMES[0], 1, 4, logits))
+    own = written(root, people, neck="shoulders", ranked_by="joint")[0]["annotations"][0]["scores"]
+    assert own[0] == pytest.approx(0.5 / (1 + np.exp(-3)))
+    assert own[5] == pytest.approx(0.25)
+    assert own[1] == pytest.approx(0.5 / (1 + np.exp(-1)))  # the neck has the mean of the shoulders' logits
+    assert written(root, people, neck="shoulders")[0]["annotations"][0]["scores"] == [0.5] * 17
+
+
+def test_the_largest_id_is_written_and_hidden_files_are_no_label_files(root):
+    (root / "annotations" / "val" / f"._{NAMES[0]}.json").write_bytes(b"\0")
+    person = written(root, tracks((NAMES[0], 1, 9999, np.full(17, 3.0))))[0]["annotations"][0]
+    assert person["track_id"] == 9999

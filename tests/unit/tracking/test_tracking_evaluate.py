@@ -318,3 +318,35 @@ class TestErrors:
     def test_nothing_to_judge(self):
         with pytest.raises(DatasetError, match="nothing to judge"):
             evaluate(linked(detections()), videos=[dataclasses.replace(VIDEOS[0], split="train")])
+
+
+def test_joints_are_ranked_by_their_own_score_or_their_persons():
+    """Person 1 is nowhere near, with the better box and the worse joints; half of all joints can be found."""
+
+    def change(row):
+        doubted = {"score": 0.999, "joint_scores": np.full(17, 2.0, np.float32), "joints": row["joints"] + 500.0}
+        return row | (doubted if row["who"] else {"score": 0.96})
+
+    found, areas = linked(detections(change)), {}
+    for ranked_by in ("joint", "person"):
+        table, _ = evaluate_tracking(VIDEOS, [found], [found], POINTS, "head_bottom", ranked_by, PAPER, 0)
+        areas[ranked_by] = value(table, "ap")
+    assert areas == pytest.approx({"joint": 50, "person": 25})
+
+
+def test_a_labelled_frame_without_people_does_not_count():
+    """As in poseval: what is found there is neither right nor wrong."""
+    videos = [make_video("a", lambda frame: () if frame == 4 else (person(frame, 0), person(frame, 1)))]
+    table, _ = evaluate(linked(detections(videos="a")), videos=videos)
+    assert (table["n_frames"] == 4).all()
+    for metric in ("ap", "mota", "precision"):
+        assert value(table, metric) == pytest.approx(100)
+
+
+def test_who_does_not_count_leaves_others_their_own_tracks():
+    """Person 0 is inside the ignore region in frame 3 alone; person 1 stays who they are."""
+    square = np.array([[-900, -30], [900, -30], [900, 30], [-900, 30]], np.float32)
+    (video,) = (make_video("a"),)
+    frames = [dataclasses.replace(f, ignore_regions=(square,) if i == 3 else ()) for i, f in enumerate(video.frames)]
+    table, _ = evaluate(linked(detections(videos="a")), videos=[dataclasses.replace(video, frames=tuple(frames))])
+    assert value(table, "mota") == pytest.approx(100)

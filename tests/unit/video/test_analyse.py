@@ -8,7 +8,8 @@ import torch
 from dimofs.datasets.records import DatasetError
 from dimofs.model.backbone import both_frames
 from dimofs.model.fields import joint_features, motion_fields
-from dimofs.pairs.loading import network_frames
+from dimofs.pairs.loading import network_frames, zoomed
+from dimofs.pairs.window import FeatureWindow
 from dimofs.tracking.link import Tracker
 from dimofs.training.checkpoint import CheckpointError, save_checkpoint
 from dimofs.training.loop import as_input
@@ -50,7 +51,7 @@ def test_it_is_the_detector_on_every_frame_and_its_offsets_on_every_pair(detecto
             np.testing.assert_allclose(person.joints[1], person.joints[5:7].mean(0), atol=1e-3)  # A21
             for delta, features in person.features.items():
                 fields = motion_fields([level[None] for level in frame.offsets[delta]])
-                expected = joint_features(fields, torch.from_numpy(person.joints * zoom)[None])[0]
+                expected = joint_features(fields, torch.from_numpy(zoomed(person.joints, zoom))[None])[0]
                 np.testing.assert_allclose(features, expected / zoom, atol=1e-3)
                 assert features.shape == (17, 8 * model.fpn_channels)
 
@@ -154,3 +155,35 @@ class TestCheckpoint:
         save_checkpoint(tmp_path / "x.safetensors", detector.state_dict(), {})
         with pytest.raises(CheckpointError, match="does not describe its network"):
             next(analyse(clip, tmp_path / "x.safetensors"))
+
+
+@torch.inference_mode()
+def test_every_person_has_their_own_joint_scores(detector, model, frames):
+    (frame,) = analysed(detector, model, frames[:1], (1,))
+    images, sizes, _ = network_frames(frames[:1], model)
+    features = detector.backbone(as_input(images, images.device))
+    (found,) = detector.detect(detector.resampled(features, features), sizes)
+    assert len(frame.people) > 1
+    for person, logits in zip(frame.people, found["keypoints_scores"], strict=True):
+        np.testing.assert_allclose(person.joint_scores, logits, atol=0.05)
+
+
+@pytest.mark.parametrize("deltas", [(-1000,), (5, -101)])
+def test_gaps_that_are_too_long_are_refused_backwards_too(clip, checkpoint, deltas):
+    with pytest.raises(DatasetError, match="of 1 to 100"):
+        analyse(clip, checkpoint, deltas=deltas)
+
+
+def test_no_more_features_are_held_than_the_gaps_need(detector, model, frames, monkeypatch):
+    most = 0
+    features = FeatureWindow.features
+
+    def counted(window, wanted):
+        nonlocal most
+        found = features(window, wanted)
+        most = max(most, len(window._features))
+        return found
+
+    monkeypatch.setattr(FeatureWindow, "features", counted)
+    analysed(detector, model, [frames[position % 23] for position in range(60)], (3, -2), score=1.0)
+    assert BATCH < most <= 5 * BATCH

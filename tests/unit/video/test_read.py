@@ -201,3 +201,45 @@ class TestCamera:
         monkeypatch.chdir(tmp_path)
         assert len(pictures("7")) == len(frames)
         assert device == []
+
+
+def test_the_orientation_of_a_photograph_is_obeyed(tmp_path, frames):
+    """EXIF's 6: the camera was held upright, so the picture is shown a quarter turn clockwise."""
+    cv2.imwrite(str(tmp_path / "a.jpg"), frames[0][..., ::-1])
+    photograph = (tmp_path / "a.jpg").read_bytes()
+    entry = b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00"
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + entry + b"\0\0\0\0"
+    (tmp_path / "a.jpg").write_bytes(
+        photograph[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + photograph[2:]
+    )
+    (picture,) = pictures(tmp_path)
+    assert difference(picture, np.rot90(frames[0], -1)) < 12
+
+
+def test_images_of_any_spelling_count_and_hidden_files_do_not(tmp_path, frames):
+    cv2.imwrite(str(tmp_path / "a.png"), frames[0])
+    (tmp_path / "a.png").rename(tmp_path / "IMG_1.PNG")
+    (tmp_path / "._IMG_1.png").write_bytes(b"what macOS leaves")
+    footage = ImageFolder(tmp_path)
+    assert footage.expected() == len(list(footage.pictures())) == 1
+    assert footage.damaged == 0
+
+
+def test_times_rise_whatever_the_file_says(clip, monkeypatch):
+    """The clock of some files jumps back; a frame is then shown a frame's time after the one before."""
+    frames = VideoFile._frames
+
+    def jumping(self, container, stream):
+        for number, frame in enumerate(frames(self, container, stream)):
+            frame.pts -= frame.pts // 2 if number == 5 else 0
+            yield frame
+
+    monkeypatch.setattr(VideoFile, "_frames", jumping)
+    times = [picture.time for picture in pictures(clip)]
+    assert (np.diff(times) > 0).all()
+    np.testing.assert_allclose(times, np.arange(len(times)) / 25, atol=1e-3)
+
+
+def test_the_number_of_frames_follows_from_the_duration_where_the_container_does_not_tell(tmp_path, encode, frames):
+    footage = open_footage(encode(tmp_path / "v.ts", frames, "mpeg2video"))
+    assert footage.expected() == pytest.approx(len(frames), abs=1)

@@ -16,7 +16,7 @@ from dimofs.datasets.posetrack import read_labels, read_posetrack18_file
 from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError
 from dimofs.video import run as module
 from dimofs.video.analyse import BATCH, analyse
-from dimofs.video.outputs import Part
+from dimofs.video.outputs import Overlay, Part
 from dimofs.video.read import VideoFile
 from dimofs.video.run import Summary, run
 
@@ -365,3 +365,30 @@ def test_the_example_of_the_readme_runs(tmp_path, clip, checkpoint, monkeypatch,
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == people > 0
     assert all(line.endswith(", 64 numbers") for line in lines)
+
+
+def test_the_overlay_has_the_colours_of_the_video(tmp_path, encode, checkpoint):
+    red = np.full((64, 96, 3), (230, 30, 20), np.uint8)
+    run(encode(tmp_path / "red.mp4", [red] * 2), checkpoint, tmp_path / "out", score=1.0)
+    for _, picture in overlay(tmp_path / "out"):
+        np.testing.assert_allclose(np.median(picture[:, :640], axis=(0, 1)), red[0, 0], atol=8)
+
+
+def test_joints_have_their_own_scores(out, analysed):
+    """As judged by default: the box's score times the joint's, the neck's between those of the shoulders."""
+    annotations = json.loads((out / "poses.json").read_text())["annotations"]
+    people = [person for frame in analysed for person in frame.people]
+    for annotation, person in zip(annotations, people, strict=True):
+        logits = person.joint_scores.astype(float)
+        logits[1] = logits[5:7].mean()
+        np.testing.assert_allclose(annotation["scores"], person.score / (1 + np.exp(-logits)), atol=1e-5)
+
+
+def test_frames_that_are_hardly_apart_are_drawn_one_after_another(tmp_path):
+    drawn = Overlay(tmp_path / "overlay.mp4")
+    for time in (1.0, 1.0 + 1e-7, 1.0 + 2e-7, 1.04):
+        drawn.add(np.full((64, 64, 3), 90, np.uint8), time)
+    drawn.close()
+    times = [time for time, _ in overlay(tmp_path)]
+    assert len(times) == 4
+    assert times == sorted(set(times))
