@@ -1,5 +1,6 @@
 """Figure 3 of anyone's video: which moments are shown, and that what is shown of them is what the offsets say."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -24,9 +25,10 @@ def coefficients(model):
 
 
 @pytest.fixture(scope="module")
-def read_out(tmp_path_factory, coefficients):
+def read_out(tmp_path_factory, coefficients, checkpoint):
     path = tmp_path_factory.mktemp("read_out") / "read_out.safetensors"
-    save_checkpoint(path, {"coefficients": coefficients}, {})
+    weights = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    save_checkpoint(path, {"coefficients": coefficients}, {"sha256": {checkpoint.name: weights}})
     return path
 
 
@@ -85,7 +87,9 @@ def test_where_nobody_is_found_the_message_says_so(clip, checkpoint, monkeypatch
         show_video(clip, checkpoint, None, 5)
 
 
-@pytest.mark.parametrize(("delta", "says"), [(0, "no motion"), (101, "1 to 100"), (22, None), (23, "in the 0 frames")])
+@pytest.mark.parametrize(
+    ("delta", "says"), [(0, "no motion"), (101, "1 to 100"), (22, None), (23, "another 23 frames away")]
+)
 def test_gaps(clip, checkpoint, delta, says):
     if says is None:
         assert len(show_video(clip, checkpoint, None, delta)) == 1
