@@ -144,6 +144,22 @@ def test_the_curve_of_two_processes_is_that_of_the_batch(trained: Path) -> None:
     pd.testing.assert_frame_equal(one, two, atol=1e-4)
 
 
+def test_processes_pad_their_frames_to_the_largest_of_all() -> None:
+    """One has frames of 32×96, the other of 64×64: anchors are those of 64×96 in both, as in one process."""
+    done = in_two_processes("""
+t.processes.join()
+rank, _ = t.loop.place()
+frames = t.torch.full((1, 3, 32 + 32 * rank, 96 - 32 * rank), 7, dtype=t.torch.uint8)
+padded = t.loop._of_one_size(t.Batch((frames, frames), [(30, 60)], [], []), t.torch.device("cpu"))
+assert [tuple(column.shape) for column in padded.frames] == [(1, 3, 64, 96)] * 2
+height, width = frames.shape[-2:]
+assert (padded.frames[1][..., :height, :width] == 7).all()
+assert int(padded.frames[1].sum()) == 7 * frames.numel()
+assert padded.sizes == [(30, 60)]
+""")
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "place", lambda: (0, 3))
     with pytest.raises(ConfigError, match="a batch of 4 cannot be shared equally by 3 processes"):
