@@ -408,7 +408,7 @@ class Rivals(Section):
     crop: float = Field(gt=0, le=1, description="side of the middle square that they see, over a frame's short side")
     frame_size: int = Field(ge=32, description="side that this square is brought to, pixels")
     frames: int = Field(
-        ge=2, description="frames that every n-th of a longer video must leave: these are held in memory"
+        ge=2, description="every n-th frame of a video is held in memory, with the largest n that leaves so many"
     )
     segments: int = Field(ge=2, description="TSN and TRN: parts of a video, of each one frame")
     flow_fields: int = Field(ge=1, description="TSN: consecutive fields of flow that are stacked; 5 in TSN")

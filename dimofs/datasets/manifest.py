@@ -11,6 +11,9 @@ import pandas as pd
 from dimofs.datasets.records import DatasetError
 from dimofs.io import write_csv
 
+#: Columns of a manifest.
+COLUMNS = ("path", "bytes", "sha256")
+
 
 def write_manifest(root: Path, path: Path) -> None:
     """Write path (relative to `root`, with `/`), bytes and sha256 of every file under `root`, sorted by path.
@@ -21,7 +24,13 @@ def write_manifest(root: Path, path: Path) -> None:
     if not files:
         raise DatasetError(f"{root}: is no folder with files in it; render or unpack the data set first")
     rows = [(name, files[name].stat().st_size, _sha256(files[name])) for name in sorted(files)]
-    write_csv(pd.DataFrame(rows, columns=["path", "bytes", "sha256"]), path)
+    write_csv(pd.DataFrame(rows, columns=list(COLUMNS)), path)
+
+
+def is_manifest(path: Path) -> bool:
+    """Tell whether a file begins as `write_manifest` writes it."""
+    with path.open("rb") as file:
+        return file.readline().strip() == ",".join(COLUMNS).encode()
 
 
 def _sha256(path: Path) -> str:

@@ -15,6 +15,7 @@ from dimofs.datasets.records import DatasetError, Frame, Image, Video
 from dimofs.io import read_together
 from dimofs.pairs.sampling import Draw
 
+#: Points (…, 2) x y, as an array or as a tensor.
 Points = TypeVar("Points", NDArray[Any], Tensor)
 
 #: Boxes made from joints are enlarged by this factor about their centre (facts of §3.4: Detect-and-Track).

@@ -244,10 +244,10 @@ def train(
 
 def _of_one_size(batch: Batch, target: torch.device) -> Batch:
     """Pad frames to the largest of all processes, as one process with the whole batch would: anchors hang on it."""
-    height, width = batch.frames[0].shape[-2:]
-    largest = torch.tensor((height, width), device=target)
+    own = torch.tensor(batch.frames[0].shape[-2:], device=target)
+    largest = own.clone()
     torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
-    down, right = (largest - torch.tensor((height, width), device=target)).tolist()
+    down, right = (largest - own).tolist()
     return replace(batch, frames=tuple(nn.functional.pad(frames, (0, right, 0, down)) for frames in batch.frames))
 
 

@@ -1,5 +1,6 @@
 """`dimofs label`: a video in, a data set in PoseTrack18's layout out, whose poses are a teacher's (pseudo-labels)."""
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from dimofs.config import Linker
 from dimofs.datasets.coco import UNTRACKED, read_poses
 from dimofs.datasets.folders import replacing_folder
 from dimofs.datasets.footage import MARKER, image_name, pseudo_labels, write_sequence
-from dimofs.datasets.manifest import write_manifest
+from dimofs.datasets.manifest import is_manifest, write_manifest
 from dimofs.datasets.records import DatasetError, Image, Person
 from dimofs.tracking.link import Tracker
 from dimofs.video.read import Picture, open_footage
@@ -65,19 +66,19 @@ def label(source: str | Path, out: Path, poses: Path | None, score: float) -> La
 
 def write_labelled(source: str | Path, out: Path, teacher: Teacher, name: str, expected: int | None = None) -> Labelled:
     """As `label`, with any teacher of that name, who knows the poses of `expected` frames if not of any."""
-    out = out.resolve()
+    out = Path(os.path.abspath(out))  # "." has no name; a link keeps its own
     if not out.name:
         raise DatasetError(f"{out}: is no folder that can be replaced; give another one")
     footage = open_footage(source)
     if not footage.lasting:
         raise DatasetError(f"{source}: is no recorded video; record it first")
     manifest = out.with_name(f"{out.name}.csv")
-    if manifest.exists() and not _is_manifest(manifest):
+    if manifest.exists() and not is_manifest(manifest):
         raise DatasetError(f"{manifest}: is no manifest, and would be replaced by one; move it away and try again")
     info = {"description": pseudo_labels(name)}
     about = f"{info['description']}\nThe next `dimofs label` with this folder replaces it.\n"
     with replacing_folder(out, MARKER, about) as folder, closing(footage.pictures()) as pictures:
-        sequence = Path(source).resolve().stem.lstrip(".")  # readers take what begins with a dot for hidden
+        sequence = Path(os.path.abspath(source)).stem.lstrip(".")  # readers take what begins with a dot for hidden
         (folder / image_name(SPLIT, sequence, 0)).parent.mkdir(parents=True)
         found: list[tuple[Person, ...] | None] = []
         for picture in tqdm(pictures, f"label {sequence}", footage.expected(), unit="frame", dynamic_ncols=True):
@@ -110,12 +111,6 @@ def with_tracks(frames: Sequence[tuple[Person, ...] | None]) -> list[tuple[Perso
         tracks = tracker.assign(position, boxes, joints).tolist()
         tracked.append(tuple(replace(person, track_id=track) for person, track in zip(people, tracks, strict=True)))
     return tracked
-
-
-def _is_manifest(path: Path) -> bool:
-    """Whether a file begins as `dimofs.datasets.manifest` writes it."""
-    with path.open("rb") as file:
-        return file.readline().strip() == b"path,bytes,sha256"
 
 
 def _write_picture(image: Image, path: Path) -> None:

@@ -101,6 +101,18 @@ def test_a_table_of_somebodys_is_not_replaced(clip: Path, frames: list[np.ndarra
     assert not (tmp_path / "walk").exists()
 
 
+def test_links_keep_their_names(clip: Path, frames: list[np.ndarray], tmp_path: Path) -> None:
+    """A link to a video gives its own name; one in the place of the folder is refused, for it cannot be replaced."""
+    (tmp_path / "sunday.mp4").symlink_to(clip)
+    poses = coco(tmp_path / "poses.json", len(frames))
+    label(tmp_path / "sunday.mp4", tmp_path / "walk", poses, 0.5)
+    assert read_posetrack18(tmp_path / "walk")[0].name == "sunday"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    with pytest.raises(DatasetError, match="link: is a link"):
+        label(clip, tmp_path / "link", poses, 0.5)
+
+
 def test_the_current_folder_has_a_name(
     frames: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
