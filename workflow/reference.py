@@ -11,15 +11,16 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from dimofs.paper.claims import VERDICTS
 from dimofs.paper.report import job_times, machine
+from dimofs.paper.wording import number
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs/reference"
@@ -28,16 +29,44 @@ FIGURES = ("figure3", "figure6", "figure7", "training_curves")
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Write a table as Markdown; floats with one decimal, with two in rows where none is above 1."""
+    """Write a table as Markdown: a value and its interval (`ci_low`, `ci_high`) in one cell, empty columns left out.
 
-    def row(values: Sequence[Any]) -> list[str]:
-        sizes = [abs(value) for value in values if isinstance(value, float) and not pd.isna(value)]
-        digits = 1 if max(sizes, default=0) > 1 else 2
-        return ["" if pd.isna(v) else f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in values]
+    A value with an interval has its decimals from that, for rows may differ in unit; other numbers from their column.
+    """
+    table = table.dropna(axis="columns", how="all")
+    lines: list[list[str]] = []
+    for name, following in zip_longest(table.columns, table.columns[1:]):
+        if name in ("ci_low", "ci_high"):
+            continue
+        title, column = str(name).replace("_", " "), table[name]
+        if not pd.api.types.is_numeric_dtype(column):
+            lines.append([title, "---", *column.fillna("").astype(str)])
+        elif following == "ci_low":
+            rows = zip(column, table["ci_low"], table["ci_high"], strict=True)
+            lines.append([title, "---:", *(estimate(*row, decimals(column)) for row in rows)])
+        else:
+            digits = decimals(column)
+            lines.append([title, "---:", *("" if pd.isna(value) else number(value, digits=digits) for value in column)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in zip(*lines, strict=True))
 
-    rows = [row(values) for values in table.itertuples(index=False)]
-    lines = [list(map(str, table.columns)), ["---"] * len(table.columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+def estimate(value: float, low: float, high: float, digits: int) -> str:
+    """Write a value with its interval, or with so many decimals where it has none."""
+    if pd.isna(value):
+        return ""
+    if pd.isna(low):
+        return number(value, digits=digits)
+    digits = max(decimals([value, low, high]), 1)
+    return f"{number(value, digits=digits)} [{number(low, digits=digits)}, {number(high, digits=digits)}]"
+
+
+def decimals(values: Iterable[float]) -> int:
+    """Choose how many decimals numbers need that are read together: none for counts, two where all are below 2."""
+    there = [abs(value) for value in values if not pd.isna(value)]
+    largest = max(there, default=0)
+    if largest >= 1000 or all(value == round(value) for value in there):
+        return 0
+    return 1 if largest >= 2 else 2
 
 
 def verdicts(claims: pd.DataFrame) -> str:
@@ -111,27 +140,31 @@ def main() -> None:
         "## Which claims of the paper hold",
         f"{verdicts(claims)} All of it: [claims.csv](claims.csv).",
         markdown(claims[claims["verdict"] != "not run"].drop(columns=["claim"])),
+        "## Table 1, mean over the 15 joints",
+        markdown(table1[table1["joint"] == "mean"].drop(columns=["joint", "dataset"])),
+        "All joints: [table1.csv](table1.csv). The paper's values are on PoseTrack17 val.",
+        "![Figure 6](figure6.png)",
+        "## Table 2",
+        markdown(table2),
         "## Table 3",
         markdown(table3),
         "The paper's columns are on JHMDB split 1, ours on embedded data in JHMDB's layout.",
         markdown(differences),
+        "![Figure 7](figure7.png)",
         "## Table 4",
         markdown(table4),
         "The paper's values are on Diving48 with its V1 labels, ours on embedded dives with V2's. What stands for the "
         "paper's pre-training is in [decisions.md](../decisions.md).",
-        "## Table 1, mean over the 15 joints",
-        markdown(table1[table1["joint"] == "mean"].drop(columns=["joint", "dataset"])),
-        "All joints: [table1.csv](table1.csv). The paper's values are on PoseTrack17 val.",
-        "## Table 2",
-        markdown(table2),
+        "Members nearest to the centres of a dozen clusters of the rendered dives, by pose and DiMoFs:",
+        "![Clusters](clusters.png)",
         "## Motion, δ = 5",
         markdown(
             motion[(motion["delta"] == 5) & motion["against"].isna()].drop(columns=["quantity", "against", "dataset"])
         ),
         "Every δ and the paired differences: [motion.csv](motion.csv). The paper has no such numbers.",
-        *(f"![{name}]({name}.png)" for name in FIGURES),
-        "Members nearest to the centres of a dozen clusters of the rendered dives, by pose and DiMoFs:",
-        "![clusters](clusters.png)",
+        "![Figure 3](figure3.png)",
+        "## Training curves",
+        "![Training curves](training_curves.png)",
         "## Times",
         f"Jobs ran for **{minutes(to_table3)}** until `results/table3.csv` was there, and for "
         f"**{minutes(whole - to_table3)}** more until everything else was: **{minutes(whole)}** together, and "
