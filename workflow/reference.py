@@ -1,8 +1,8 @@
 """The reference run: copy tables and figures of a finished run to docs/reference/, and say what made them.
 
 `python -m workflow.reference` takes the default scenario as it lies in results/, with the times of its rules from
-logs/benchmarks/, and brings the README's count of verdicts up to date. Run it after `make results/table3.csv` and
-`make all`, from the commit that made the results.
+logs/benchmarks/, and brings the README's findings up to date. Run it after `make results/table3.csv` and `make all`,
+from the commit that made the results.
 """
 
 import csv
@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
@@ -26,6 +26,30 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs/reference"
 TABLES = ("table1", "table2", "table3", "table3_differences", "table4", "motion", "claims")
 FIGURES = ("figure3", "figure6", "figure7", "training_curves")
+# The README's table: where a row stands, which it is, what it says. Of a gain the sign is written in any case.
+FINDINGS = (
+    ("table1", "method == 'single_frame' and joint == 'mean'", "Table 1: pose mAP of the single-frame baseline"),
+    ("claims", "claim == 'pose-gain'", "Table 1: what DiMoFs training adds to it"),
+    ("claims", "claim == 'pose-beats-copy'", "Figure 6: DiMoFs ten frames away less copies of detections"),
+    ("claims", "claim == 'pose-graceful-drop'", "Figure 6: DiMoFs ten frames away less the single-frame baseline"),
+    ("claims", "claim == 'tracking-gain'", "Table 2: what DiMoFs add to MOTA"),
+    ("table3", "column == '6'", "Table 3: frame-mAP of actions with DiMoFs, δ = 10 (column 6)"),
+    ("table3_differences", "difference == '6 − 4'", "Table 3: what motion adds to it (δ = 10 instead of 0)"),
+    ("table3_differences", "difference == '6 − 3'", "Table 3: what DiMoFs training adds to it"),
+    ("table3_differences", "difference == '6 − 5'", "Table 3: DiMoFs less optical flow"),
+    ("table4", "model == 'Ours-init (Pose)'", "Table 4: dives recognised by clusters of poses, %"),
+    ("claims", "claim == 'dives-dimofs-in-clusters'", "Table 4: what DiMoFs add to these"),
+    ("claims", "claim == 'dives-flow-helps-poses'", "Table 4: what optical flow adds to these"),
+    ("table4", "model == 'Ours-final (Pose + DiMoFs)'", "Table 4: the network that learned the clusters, %"),
+    ("claims", "claim == 'dives-trn'", "Table 4: the same less TRN"),
+)
+VALUES = {
+    "table1": ("paper_ap", "ap"),
+    "table3": ("paper_map", "map"),
+    "table3_differences": ("paper_difference", "map_difference"),
+    "table4": ("paper_accuracy", "accuracy"),
+    "claims": ("paper", "measured"),
+}
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -50,14 +74,14 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in zip(*lines, strict=True))
 
 
-def estimate(value: float, low: float, high: float, digits: int) -> str:
+def estimate(value: float, low: float, high: float, digits: int, sign: str = "") -> str:
     """Write a value with its interval, or with so many decimals where it has none."""
     if pd.isna(value):
         return ""
     if pd.isna(low):
-        return number(value, digits=digits)
+        return number(value, sign, digits)
     digits = max(decimals([value, low, high]), 1)
-    return f"{number(value, digits=digits)} [{number(low, digits=digits)}, {number(high, digits=digits)}]"
+    return f"{number(value, sign, digits)} [{number(low, digits=digits)}, {number(high, digits=digits)}]"
 
 
 def decimals(values: Iterable[float]) -> int:
@@ -76,10 +100,22 @@ def verdicts(claims: pd.DataFrame) -> str:
     return f"Of the {len(claims)} claims in the ledger **{', '.join(others)} and {last}**."
 
 
-def with_verdicts(readme: str, claims: pd.DataFrame) -> str:
-    """Give the README with the sentence about the ledger between its marks."""
-    begin, end = "<!-- verdicts: begin -->", "<!-- verdicts: end -->"
-    return re.sub(f"(?<={begin}).*(?={end})", lambda _: verdicts(claims), readme, flags=re.DOTALL)
+def findings(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Count the verdicts and list what the paper and the run find, as Markdown."""
+    lines = ["| | paper | here |", "| --- | ---: | ---: |"]
+    for name, query, text in FINDINGS:
+        (row,) = tables[name].query(query).to_dict("records")
+        paper, ours = (row[column] for column in VALUES[name])
+        sign = "+" if name in ("claims", "table3_differences") else ""
+        here = estimate(ours, row["ci_low"], row["ci_high"], digits=1, sign=sign)
+        lines.append(f"| {text} | {number(paper, sign)} | {here} |")
+    return f"{verdicts(tables['claims'])}\n\n" + "\n".join(lines)
+
+
+def with_findings(readme: str, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Give the README with the findings between their marks."""
+    begin, end = "<!-- findings: begin -->", "<!-- findings: end -->"
+    return re.sub(f"(?<={begin}).*(?={end})", lambda _: f"\n\n{findings(tables)}\n\n", readme, flags=re.DOTALL)
 
 
 def minutes(seconds: float) -> str:
@@ -116,7 +152,7 @@ def jobs_of(table: str) -> set[str]:
 
 
 def main() -> None:
-    """Copy tables and figures, and write docs/reference/README.md and the count of verdicts in README.md."""
+    """Copy tables and figures, and write docs/reference/README.md and the findings in README.md."""
     OUT.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         shutil.copyfile(ROOT / f"results/{name}.csv", OUT / f"{name}.csv")
@@ -130,7 +166,8 @@ def main() -> None:
     of_3 = seconds[seconds.index.isin(behind_3)].sum()
     of_4 = seconds[seconds.index.isin(jobs_of("table4") - behind_3)].sum()
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
-    table1, table2, table3, differences, table4, motion, claims = (pd.read_csv(OUT / f"{name}.csv") for name in TABLES)
+    tables = {name: pd.read_csv(OUT / f"{name}.csv") for name in TABLES}
+    table1, table2, table3, differences, table4, motion, claims = tables.values()
     facts = ", ".join(f"{name.lower()} {value}" for name, value in machine().items())
     sections = [
         "# The reference run",
@@ -175,7 +212,7 @@ def main() -> None:
     ]
     (OUT / "README.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (ROOT / "README.md").write_text(with_verdicts(readme, claims), encoding="utf-8")
+    (ROOT / "README.md").write_text(with_findings(readme, tables), encoding="utf-8")
 
 
 if __name__ == "__main__":
