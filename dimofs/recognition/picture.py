@@ -14,8 +14,9 @@ from dimofs.recognition.clusters import column
 _SHOWN = 12  # clusters
 _MEMBERS = 8  # of each, of as many videos
 _CELL = 128  # pixels
+_HEADING = 16  # pixels over each row
 _FILL = 0.42  # of a cell that the larger half of a person takes
-_INK, _ARROW = (40, 40, 40), (40, 40, 220)
+_INK, _BAND, _ARROW = (40, 40, 40), (236, 236, 236), (40, 40, 220)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -40,10 +41,11 @@ def _row(members: pd.DataFrame, features: pd.DataFrame, cluster: int) -> Picture
     joints, flow = (column(shown, name).reshape(-1, len(LABELLED_JOINTS), 2) for name in ("joints", "flow"))
     for place, (pose, motion) in enumerate(zip(joints, flow, strict=True)):
         _draw(row[:, place * _CELL : (place + 1) * _CELL], pose, motion)
-    note = f"cluster {cluster}: {len(members)} people of {members['video'].nunique()} dives"
-    cv2.putText(row, note, (4, 11), _FONT, 0.36, _INK, 1, cv2.LINE_AA)
-    cv2.line(row, (0, _CELL - 1), (row.shape[1], _CELL - 1), (200, 200, 200), 1)
-    return row
+    heading = np.full((_HEADING, row.shape[1], 3), _BAND, np.uint8)
+    people, dives = len(members), members["video"].nunique()
+    note = f"cluster {cluster}: {people} {'person' if people == 1 else 'people'} of {dives} dive{'s' * (dives > 1)}"
+    cv2.putText(heading, note, (4, 11), _FONT, 0.36, _INK, 1, cv2.LINE_AA)
+    return np.concatenate([heading, row])
 
 
 def _draw(view: Picture, pose: np.ndarray, motion: np.ndarray) -> None:

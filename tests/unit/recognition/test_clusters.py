@@ -203,7 +203,7 @@ def test_the_picture_shows_poses_and_motion(tmp_path: Path) -> None:
     draw_clusters(ids, train, tmp_path / "clusters.png")
     sheet = cv2.imread(str(tmp_path / "clusters.png"))
     assert sheet is not None
-    assert sheet.shape == (4 * 128, 8 * 128, 3)
+    assert sheet.shape == (4 * (16 + 128), 8 * 128, 3)
     for colour in ((60, 150, 255), (255, 190, 60), (40, 40, 220)):  # left, right, motion
         assert (np.abs(sheet.astype(int) - colour).max(-1) < 12).sum() > 50
     still = train.assign(flow=[np.zeros(30, np.float32)] * len(train))
