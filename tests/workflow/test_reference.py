@@ -1,6 +1,6 @@
 import pandas as pd
 
-from workflow.reference import OUT, ROOT, TABLES, markdown, with_findings
+from workflow.reference import markdown
 
 
 def test_a_value_and_its_interval_share_a_cell_with_decimals_of_their_own():
@@ -26,11 +26,3 @@ def test_a_value_and_its_interval_share_a_cell_with_decimals_of_their_own():
         "| none |  | 0.0 [0.0, 0.0] |  | 4 | 0.30 |",
         "| chance |  | 0.8 |  | 5 | 0.40 |",
     ]
-
-
-def test_the_readme_has_the_findings_of_the_reference_run():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    tables = {name: pd.read_csv(OUT / f"{name}.csv") for name in TABLES}
-    assert with_findings(readme, tables) == readme
-    tables["table3"].loc[tables["table3"]["column"] == "6", "map"] = 99.0
-    assert "| 99.0 [" in with_findings(readme, tables)
