@@ -43,6 +43,7 @@ FINDINGS = (
     ("table4", "model == 'Ours-final (Pose + DiMoFs)'", "Table 4: the network that learned the clusters, %"),
     ("claims", "claim == 'dives-trn'", "Table 4: the same less TRN"),
 )
+# Of each table, the column of the paper's value and that of ours.
 VALUES = {
     "table1": ("paper_ap", "ap"),
     "table3": ("paper_map", "map"),
