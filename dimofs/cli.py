@@ -581,9 +581,8 @@ def actions_predict(
     import torch
 
     from dimofs.actions.ablations import find_training, read_columns
-    from dimofs.actions.predict import predict
+    from dimofs.actions.predict import predict, write_detections
     from dimofs.actions.train import build_localizer
-    from dimofs.io import write_parquet
     from dimofs.pairs.index import read_pairs
     from dimofs.training.checkpoint import load_checkpoint
 
@@ -597,7 +596,7 @@ def actions_predict(
         wanted = wanted[wanted["delta"].isin(chosen)]
     network = build_localizer(settings, plan, None)
     network.load_state_dict(load_checkpoint(checkpoint)[0])
-    write_parquet(predict(network, plan, _read("jhmdb", settings, dataset), wanted, settings), out)
+    write_detections(predict(network, plan, _read("jhmdb", settings, dataset), wanted, settings), out)
 
 
 @actions_app.command("evaluate-columns")

@@ -35,8 +35,9 @@ def interval(values: Floats | float, samples: Floats, confidence: float) -> tupl
 
     Rankings look better in a resample than in the test set that it is drawn of, for what is drawn twice agrees with
     itself. So the percentiles taken lie as far to one side as the value itself lies among its resamples; where it is
-    their median, they are the central ones. A resample in which the value does not exist (NaN) is left out; without any
-    the interval is NaN.
+    their median, they are the central ones. Where it lies so far out that the percentiles jump over it, as a count of
+    kinds does that nearly every resample has fewer of, the interval is widened to it. A resample in which the value
+    does not exist (NaN) is left out; without any, or without the value, the interval is NaN.
     """
     tail, values = ndtri((1 - confidence) / 2), np.asarray(values)
     bounds = np.full((2, *samples.shape[1:]), np.nan)
@@ -47,7 +48,7 @@ def interval(values: Floats | float, samples: Floats, confidence: float) -> tupl
             below = (np.mean(defined < values[cell]) + np.mean(defined <= values[cell])) / 2
             bias = ndtri(np.clip(below, 0.5 / len(defined), 1 - 0.5 / len(defined)))
             bounds[(slice(None), *cell)] = np.quantile(defined, ndtr(2 * bias + np.array([tail, -tail])))
-    return bounds[0], bounds[1]
+    return np.minimum(bounds[0], values), np.maximum(bounds[1], values)
 
 
 def over_seeds(values: Floats, samples: Floats, confidence: float, seed: int) -> tuple[Floats, Floats, Floats, Floats]:

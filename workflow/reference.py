@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
@@ -20,7 +20,7 @@ import pandas as pd
 
 from dimofs.paper.claims import VERDICTS
 from dimofs.paper.report import job_times, machine
-from dimofs.paper.wording import number
+from dimofs.paper.wording import decimals, number
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs/reference"
@@ -83,15 +83,6 @@ def estimate(value: float, low: float, high: float, digits: int, sign: str = "")
         return number(value, sign, digits)
     digits = max(decimals([value, low, high]), 1)
     return f"{number(value, sign, digits)} [{number(low, digits=digits)}, {number(high, digits=digits)}]"
-
-
-def decimals(values: Iterable[float]) -> int:
-    """Choose how many decimals numbers need that are read together: none for counts, two where all are below 2."""
-    there = [abs(value) for value in values if not pd.isna(value)]
-    largest = max(there, default=0)
-    if largest >= 1000 or all(value == round(value) for value in there):
-        return 0
-    return 1 if largest >= 2 else 2
 
 
 def verdicts(claims: pd.DataFrame) -> str:

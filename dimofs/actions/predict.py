@@ -1,11 +1,13 @@
 """Action detections in Frame A for every pair of an index (§6.2); what does not depend on δ is computed once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,17 +17,27 @@ from dimofs.actions.ablations import ActionTraining
 from dimofs.actions.flow import flow_levels
 from dimofs.config import Config
 from dimofs.datasets.records import Video
+from dimofs.io import replacing
 from dimofs.model.action_localizer import ActionLocalizer
 from dimofs.model.backbone import SCALES
 from dimofs.pairs.loading import load_frames
 from dimofs.pairs.window import FeatureWindow
 from dimofs.training.loop import device, encode
 
-#: Columns of a table of action detections: one row a detected box and class.
-COLUMNS = ("video", "frame", "delta", "label", "score", "box")
+#: A table of action detections: one row a detected box (x1, y1, x2, y2, pixels of the file) and class.
+SCHEMA = pa.schema(
+    {
+        "video": pa.string(),
+        "frame": pa.int32(),
+        "delta": pa.int32(),
+        "label": pa.int32(),
+        "score": pa.float32(),
+        "box": pa.list_(pa.float32(), 4),
+    }
+)
 
-#: A pair and what was found there: video, Frame A, δ, and arrays of boxes, scores and labels.
-_Row = tuple[str, int, int, dict[str, NDArray[np.float32]]]
+#: A Frame A, a δ, and what was found there: arrays of boxes, scores and labels.
+_Row = tuple[int, int, dict[str, NDArray[np.float32]]]
 
 
 def detect_actions(
@@ -100,43 +112,45 @@ def _inflated_features(
 
 def predict(
     network: ActionLocalizer, plan: ActionTraining, videos: Sequence[Video], pairs: pd.DataFrame, config: Config
-) -> pd.DataFrame:
+) -> Iterator[pa.Table]:
     """Predict every pair of an index (columns video, frame_a, frame_b, delta; clamped pairs are computed once).
 
-    Returns a table with COLUMNS, sorted by video, frame, δ and falling score; `box` (4,) float32 in pixels of the file.
+    Gives a table with SCHEMA for each video, by name, sorted by frame, δ and falling score. A sweep has millions of
+    detections, so each video's can be written before the next video's are made.
     """
     network.eval().to(device())
     by_name = {video.name: video for video in videos}
-    rows: list[_Row] = []
-    with torch.inference_mode():
-        for name, group in tqdm(pairs.groupby("video", sort=True), desc=plan.name, unit="clip", dynamic_ncols=True):
-            wanted: dict[tuple[int, int], list[int]] = {}
-            for a, b, delta in zip(group["frame_a"], group["frame_b"], group["delta"], strict=True):
-                wanted.setdefault((int(a), int(b)), []).append(int(delta))
+    for name, group in tqdm(pairs.groupby("video", sort=True), desc=plan.name, unit="clip", dynamic_ncols=True):
+        wanted: dict[tuple[int, int], list[int]] = {}
+        for a, b, delta in zip(group["frame_a"], group["frame_b"], group["delta"], strict=True):
+            wanted.setdefault((int(a), int(b)), []).append(int(delta))
+        rows: list[_Row] = []
+        with torch.inference_mode():
             for a, b, found in detect_actions(network, plan, by_name[str(name)], list(wanted), config):
                 values = {key: value.float().cpu().numpy() for key, value in found.items()}
-                rows += [(str(name), a, delta, values) for delta in wanted[a, b]]
-    return _table(sorted(rows, key=lambda row: row[:3]))
+                rows += [(a, delta, values) for delta in wanted[a, b]]
+        yield _table(str(name), sorted(rows, key=lambda row: row[:2]))
 
 
-def _table(rows: Sequence[_Row]) -> pd.DataFrame:
-    """Write the detections of pairs one under the other; a sweep has millions, too many for an object each."""
+def write_detections(tables: Iterable[pa.Table], path: Path) -> None:
+    """Write tables with SCHEMA one under the other into one Parquet file (zstd), each as it comes."""
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+
+
+def _table(video: str, rows: Sequence[_Row]) -> pa.Table:
+    """Write the detections of a video's pairs one under the other."""
     counts = [len(found["scores"]) for *_, found in rows]
-
-    def of_pairs(column: int, dtype: type) -> NDArray[Any]:
-        return np.repeat(np.array([row[column] for row in rows], dtype), counts)
-
-    def of_detections(key: str, dtype: type, *shape: int) -> NDArray[Any]:
-        return np.concatenate(
-            [np.zeros((0, *shape)), *(found[key] for *_, found in rows)], dtype=dtype, casting="unsafe"
-        )
-
-    columns = (
-        of_pairs(0, object),
-        of_pairs(1, np.int32),
-        of_pairs(2, np.int32),
-        of_detections("labels", np.int32),
-        of_detections("scores", np.float32),
-        list(of_detections("boxes", np.float32, 4)),
+    boxes, scores, labels = (
+        np.concatenate([found[key] for *_, found in rows]) for key in ("boxes", "scores", "labels")
     )
-    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+    columns = {
+        "video": [video] * sum(counts),
+        "frame": np.repeat(np.array([a for a, *_ in rows], np.int32), counts),
+        "delta": np.repeat(np.array([delta for _, delta, _ in rows], np.int32), counts),
+        "label": labels.astype(np.int32),
+        "score": scores,
+        "box": pa.FixedSizeListArray.from_arrays(boxes.ravel(), 4),
+    }
+    return pa.table(columns, schema=SCHEMA)

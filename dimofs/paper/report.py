@@ -27,7 +27,7 @@ from dimofs.io import replacing
 from dimofs.metrics import POSE_COLUMNS
 from dimofs.paper.claims import VERDICTS, bounds, in_words, paper_claims
 from dimofs.paper.samples import Sample, sample_detections
-from dimofs.paper.wording import number, short
+from dimofs.paper.wording import decimals, number, short
 
 _JOINTS = {
     "head": "Head",
@@ -248,7 +248,7 @@ def _ledger(table: pd.DataFrame | None) -> dict[str, Any] | None:
     for row in _rows(table):
         values = (row["measured"], row["ci_low"], row["ci_high"])
         claim = claims[row["claim"]]
-        digits = 1 if max((abs(x) for x in values if not math.isnan(x)), default=0) > 1 else 2
+        digits = max(decimals(values), 1)
         (mark,) = marks([values], [row["paper"]], zero=False, region=bounds(claim))
         entries.append({**row, "test": in_words(claim), "mark": mark, "digits": digits})
     counts = {verdict: int((table["verdict"] == verdict).sum()) for verdict in VERDICTS}

@@ -88,8 +88,17 @@ class TestInterval:
         samples = random.normal(0, 1, 200_000)
         low, high = interval(-1.0, samples, 0.95)
         assert (low, high) == pytest.approx((-1.96 - 2, 1.96 - 2), abs=0.1)
-        assert np.array(interval(-9.0, samples, 0.95)) == pytest.approx(samples.min(), abs=1.5)
         assert interval(3.0, np.full(50, 3.0), 0.95) == (3, 3)
+
+    @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30), st.floats(-2e3, 2e3), st.floats(0.5, 0.99))
+    def test_holds_its_value(self, samples, value, confidence):
+        low, high = interval(value, np.array(samples), confidence)
+        assert low <= value <= high
+
+    def test_reaches_from_a_value_beyond_its_resamples_to_the_nearest_of_them(self):
+        """How many of ten kinds there are in a sample: a resample has fewer, never more."""
+        low, high = interval(10.0, np.repeat([7.0, 8, 9], 100), 0.95)
+        assert (low, high) == (9, 10)
 
     def test_covers_the_truth_about_as_often_as_it_says(self):
         """Means of 40 videos from a known law: the 90 % interval holds the true mean in nine of ten repetitions."""
@@ -138,9 +147,9 @@ class TestOverSeeds:
 
     @given(seed=st.integers(0, 99))
     def test_every_method_gets_the_same_draw(self, seed):
-        """Of one resample the interval is that resample, so the difference of two is the resample of the difference."""
+        """Of one resample, below the value, the interval begins at that: of a difference, at the difference."""
         first, second = self.samples(3, resamples=1), self.samples(6, resamples=1)[3:]
-        (a, b, gain) = (over_seeds(part[:, 0], part, 0.9, seed)[1] for part in (first, second, first - second))
+        (a, b, gain) = (over_seeds(part[:, 0] + 1e3, part, 0.9, seed)[1] for part in (first, second, first - second))
         np.testing.assert_allclose(a - b, gain, rtol=1e-12)
 
     def test_the_draw_of_seeds_knows_nothing_of_the_draw_of_videos(self):

@@ -1,15 +1,17 @@
 """The table of action detections against the whole localiser, pair by pair."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
 from dimofs.actions.ablations import ActionTraining
-from dimofs.actions.predict import COLUMNS, predict
+from dimofs.actions.predict import SCHEMA, predict, write_detections
 from dimofs.config import Config, load_config
 from dimofs.datasets.records import JHMDB_CLASSES, POSETRACK_JOINTS, Frame, Video
 from dimofs.model.action_localizer import ActionLocalizer
@@ -65,12 +67,16 @@ def pairs_of(videos: list[Video], deltas: tuple[int, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def detections(network: ActionLocalizer, videos: list[Video], pairs: pd.DataFrame, config: Config) -> pd.DataFrame:
+    return pa.concat_tables(predict(network, PLAN, videos, pairs, config)).to_pandas()
+
+
 @pytest.mark.usefixtures("in_float32")
 @torch.inference_mode()
 def test_every_pair_has_the_detections_of_the_whole_network(config, videos, network):
     pairs = pairs_of(videos, (0, 2, 9))
-    table = predict(network, PLAN, videos, pairs, config)
-    assert tuple(table.columns) == COLUMNS
+    table = detections(network, videos, pairs, config)
+    assert list(table.columns) == SCHEMA.names
     assert table["frame"].dtype == table["delta"].dtype == table["label"].dtype == np.int32
     assert table[["video", "frame", "delta"]].apply(tuple, axis=1).is_monotonic_increasing
     by_name = {video.name: video for video in videos}
@@ -89,15 +95,47 @@ def test_every_pair_has_the_detections_of_the_whole_network(config, videos, netw
 
 
 def test_gaps_that_are_clamped_to_the_same_frame_have_the_same_detections(config, videos, network):
-    table = predict(network, PLAN, videos, pairs_of(videos, (6, 9)), config)
+    table = detections(network, videos, pairs_of(videos, (6, 9)), config)
     six, nine = (table[table["delta"] == delta].drop(columns="delta").reset_index(drop=True) for delta in (6, 9))
     assert six.drop(columns="box").equals(nine.drop(columns="box"))
     np.testing.assert_array_equal(np.stack(six["box"].to_list()), np.stack(nine["box"].to_list()))
 
 
+def test_each_video_is_a_table_of_its_own_in_the_order_of_names(config, videos, network):
+    tables = predict(network, PLAN, videos, pairs_of(videos, (0,)), config)
+    assert [set(table["video"].to_pylist()) for table in tables] == [{"first"}, {"second"}]
+
+
 def test_a_table_without_detections_keeps_its_columns_and_types(config, videos, network, monkeypatch):
     monkeypatch.setattr(network.roi_heads, "score_thresh", 2.0)
-    table = predict(network, PLAN, videos, pairs_of(videos, (0,)), config)
-    assert table.empty
-    assert tuple(table.columns) == COLUMNS
-    assert table["score"].dtype == np.float32
+    tables = list(predict(network, PLAN, videos, pairs_of(videos, (0,)), config))
+    assert [len(table) for table in tables] == [0, 0]
+    assert all(table.schema == SCHEMA for table in tables)
+
+
+def part(*frames: int) -> pa.Table:
+    rows = [{"video": "a", "frame": f, "delta": 0, "label": 1, "score": 0.5, "box": [f, 0, 1, 2]} for f in frames]
+    return pa.Table.from_pylist(rows, SCHEMA)
+
+
+@pytest.mark.parametrize("frames", [[], [()], [(1, 2), (), (3,)]])
+def test_tables_are_written_as_one(tmp_path: Path, frames: list[tuple[int, ...]]) -> None:
+    write_detections((part(*rows) for rows in frames), tmp_path / "table.parquet")
+    read = pd.read_parquet(tmp_path / "table.parquet")
+    assert read["frame"].tolist() == [frame for rows in frames for frame in rows]
+    assert (read["frame"].dtype, read["score"].dtype) == (np.int32, np.float32)
+    assert [list(box) for box in read["box"]] == [[frame, 0, 1, 2] for frame in read["frame"]]
+
+
+def test_an_error_between_tables_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    write_detections([part(1)], path)
+
+    def broken() -> Iterator[pa.Table]:
+        yield part(2)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_detections(broken(), path)
+    assert pd.read_parquet(path)["frame"].tolist() == [1]
+    assert list(tmp_path.iterdir()) == [path]
