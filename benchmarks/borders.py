@@ -15,7 +15,7 @@ from dimofs.config import load_config
 from dimofs.datasets.posetrack import read_posetrack18
 from dimofs.datasets.records import Frame, Video
 from dimofs.pairs.index import pair_index
-from dimofs.pose.evaluate import mean_ap
+from dimofs.pose.judge import mean_ap
 from dimofs.pose.predict import predict
 from dimofs.pose.pretrain import load_detector
 

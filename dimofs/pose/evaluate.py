@@ -4,7 +4,7 @@ Every method is scored against the annotations of Frame A: the single-frame dete
 baseline with the single-frame detector's output on Frame B, unchanged (A22), DiMoFs with what it predicts from B.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,41 +12,19 @@ import pandas as pd
 from tqdm import tqdm
 
 from dimofs.config import Paper
-from dimofs.datasets.annotations import annotated_poses, counts
-from dimofs.datasets.records import Array, DatasetError, Frame, Video
-from dimofs.metrics import (
-    POSE_COLUMNS,
-    Floats,
-    Neck,
-    PredictedPoses,
-    RankedBy,
-    TruePoses,
-    envelope_ap,
-    exported_scores,
-    mean_of_defined,
-    pose_columns,
-    predicted_poses,
-    rank_joints,
+from dimofs.datasets.records import DatasetError, Video
+from dimofs.metrics import POSE_COLUMNS, Floats, Neck, RankedBy, envelope_ap, pose_columns, rank_joints
+from dimofs.pose.judge import (
+    Detections,
+    FrameKey,
+    Key,
+    detections_by_key,
+    judged_frames,
+    judged_poses,
+    pairs_by_delta,
+    val_frames,
 )
 from dimofs.statistics import over_seeds, resample_weights, resampled_envelope_ap
-
-#: A frame: its video and its position there.
-FrameKey = tuple[str, int]
-#: Where people were detected: video, position of the frame (of Frame A for a pair), δ.
-Key = tuple[str, int, int]
-#: The people of one frame or pair: joints (P, 17, 2) and scores (P, 17).
-Detections = tuple[Floats, Floats]
-
-_NOBODY: Detections = (np.zeros((0, 17, 2)), np.zeros((0, 17)))
-
-
-@dataclass(frozen=True)
-class _Target:
-    """What is scored against: the annotations of one Frame A."""
-
-    video: int  #: index among the evaluated videos
-    poses: TruePoses
-    ignore_regions: tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -86,14 +64,14 @@ def evaluate_pose(
 
     Raises DatasetError when pairs or detections do not belong to these videos, or a person has no head box.
     """
-    frames = _val_frames(videos)
-    gaps = _pairs_by_delta(pairs, frames)
-    on_frame = [_by_key(table, "single-frame", ranked_by, neck) for table in single_frame]
-    on_pair = [_by_key(table, "DiMoFs", ranked_by, neck) for table in dimofs]
+    frames = val_frames(videos)
+    gaps = pairs_by_delta(pairs, frames)
+    on_frame = [detections_by_key(table, "single-frame", ranked_by, neck) for table in single_frame]
+    on_pair = [detections_by_key(table, "DiMoFs", ranked_by, neck) for table in dimofs]
     _require_known(on_frame, {(*key, 0) for key in frames}, "single-frame")
     _require_known(on_pair, {(video, a, delta) for delta in gaps for video, a, _ in gaps[delta]}, "DiMoFs")
 
-    targets = _targets({(video, a): frames[video, a] for rows in gaps.values() for video, a, _ in rows})
+    targets = judged_frames({(video, a): frames[video, a] for rows in gaps.values() for video, a, _ in rows})
     n_videos = 1 + max(target.video for target in targets.values())
     weights = resample_weights(n_videos, paper.resamples, seed)
 
@@ -102,7 +80,7 @@ def evaluate_pose(
     ) -> _Result:
         ap, samples = [], []
         for of_seed in detections:
-            rankings = rank_joints(_judged(targets, of_seed, keys, neck), n_videos)
+            rankings = rank_joints(judged_poses(targets, of_seed, keys, neck), n_videos)
             resampled = np.stack([resampled_envelope_ap(ranking, weights) for ranking in rankings], axis=-1)
             ap.append(pose_columns(np.array([envelope_ap(ranking) for ranking in rankings])))
             samples.append(pose_columns(resampled))
@@ -117,66 +95,6 @@ def evaluate_pose(
     return _average_precision(results, paper.confidence, seed), _differences(results, paper.confidence, seed)
 
 
-def mean_ap(videos: Sequence[Video], pairs: pd.DataFrame, detections: pd.DataFrame) -> float:
-    """Mean AP over the 15 joints, percent, of `detections` on the Frames A of validation pairs at δ = 0.
-
-    Arguments as in `evaluate_pose`; the neck is the shoulders' middle (A21), joints have their own scores, and there is
-    no interval.
-    """
-    frames = _val_frames(videos)
-    found = _by_key(detections, "validation", "joint", "shoulders")
-    targets = _targets({(video, a): frames[video, a] for video, a, _ in _pairs_by_delta(pairs, frames)[0]})
-    judged = _judged(targets, found, ((frame, (*frame, 0)) for frame in targets), "shoulders")
-    rankings = rank_joints(judged, 1 + max(target.video for target in targets.values()))
-    return float(mean_of_defined(np.array([envelope_ap(ranking) for ranking in rankings])))
-
-
-def _judged(
-    targets: Mapping[FrameKey, _Target],
-    detections: Mapping[Key, Detections],
-    keys: Iterable[tuple[FrameKey, Key]],
-    neck: Neck,
-) -> list[tuple[int, TruePoses, PredictedPoses]]:
-    """Put the detections under a key beside the annotations of a frame, for those frames that count."""
-    return [
-        (target.video, target.poses, predicted_poses(*detections.get(key, _NOBODY), target.ignore_regions, neck))
-        for target, key in ((targets[frame_a], key) for frame_a, key in keys if frame_a in targets)
-    ]
-
-
-def _val_frames(videos: Sequence[Video]) -> dict[FrameKey, Frame]:
-    return {(v.name, i): frame for v in videos if v.split == "val" for i, frame in enumerate(v.frames)}
-
-
-def _pairs_by_delta(pairs: pd.DataFrame, frames: Mapping[FrameKey, Frame]) -> dict[int, list[tuple[str, int, int]]]:
-    """List the validation pairs (video, A, B) of each δ, sorted: equal scores, as of two copies, keep that order."""
-    val = pairs[pairs["split"] == "val"]
-    unknown = {(video, i) for end in ("frame_a", "frame_b") for video, i in zip(val["video"], val[end], strict=True)}
-    unknown -= frames.keys()
-    if unknown:
-        video, frame = min(unknown)
-        raise DatasetError(f"pairs: {video}, frame {frame} is in no validation video; make the pairs again")
-    return {
-        int(str(delta)): sorted(
-            zip(rows["video"], rows["frame_a"].astype(int), rows["frame_b"].astype(int), strict=True)
-        )
-        for delta, rows in val.groupby("delta", sort=True)
-    }
-
-
-def _by_key(detections: pd.DataFrame, name: str, ranked_by: RankedBy, neck: Neck) -> dict[Key, Detections]:
-    missing = {"video", "frame", "delta", "score", "joints", "joint_scores"} - set(detections.columns)
-    if missing:
-        raise DatasetError(f"{name} detections: no column {', '.join(sorted(missing))}; predict again")
-    rows: dict[Key, list[int]] = {}
-    keys = zip(detections["video"], detections["frame"], detections["delta"], strict=True)
-    for row, (video, frame, delta) in enumerate(keys):
-        rows.setdefault((str(video), int(frame), int(delta)), []).append(row)
-    joints = np.array(detections["joints"].to_list(), np.float64).reshape(-1, 17, 2)
-    score = exported_scores(detections["score"], detections["joint_scores"].to_list(), ranked_by, neck)
-    return {key: (joints[i], score[i]) for key, i in rows.items()}
-
-
 def _require_known(detections: Sequence[Mapping[Key, Detections]], known: set[Key], name: str) -> None:
     unknown = {key for of_seed in detections for key in of_seed} - known
     if unknown:
@@ -185,18 +103,6 @@ def _require_known(detections: Sequence[Mapping[Key, Detections]], known: set[Ke
             f"{name} detections: {video}, frame {frame}, δ = {delta} is not among the validation pairs; "
             "they are of another data set or configuration: predict again"
         )
-
-
-def _targets(frames: Mapping[FrameKey, Frame]) -> dict[FrameKey, _Target]:
-    """Prepare the frames that count, those with an annotated person; the others would only add false positives."""
-    counted = {key: frame for key, frame in sorted(frames.items()) if counts(frame)}
-    if not counted:
-        raise DatasetError("validation pairs: no Frame A has an annotated person, so there is nothing to score")
-    names = sorted({video for video, _ in counted})
-    return {
-        (video, position): _Target(names.index(video), annotated_poses(video, position, frame), frame.ignore_regions)
-        for (video, position), frame in counted.items()
-    }
 
 
 def _average_precision(results: Mapping[tuple[str, int], _Result], confidence: float, seed: int) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from dimofs.datasets.records import Video
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.pairs.loading import Batch, PairLoader, nothing, pose_target, second_frame
 from dimofs.pairs.sampling import PairSampler
-from dimofs.pose.evaluate import mean_ap
+from dimofs.pose.judge import mean_ap
 from dimofs.pose.predict import predict
 from dimofs.training.checkpoint import CheckpointError, load_checkpoint, start_from
 from dimofs.training.loop import Run, as_input, device, train

@@ -182,3 +182,13 @@ def test_it_follows_helpers_of_helpers(tree: Path) -> None:
     assert "dimofs/other.py" in before
     edit(tree, "dimofs/cli.py", "go(value)", "go(-value)")
     assert fingerprint("first") != before
+
+
+PREDICTORS = "pose_predict", "tracking_predict", "motion_measure", "features_extract", "actions_predict"
+TRAININGS = "pretrain", "motion_fit", "actions_train", "recognition_train", "recognition_train_rival"
+
+
+@pytest.mark.parametrize("verb", [*TRAININGS, *PREDICTORS])
+def test_what_trains_and_predicts_does_not_hang_on_how_it_is_judged(verb: str) -> None:
+    """A change of the intervals is to cost the minutes of the tables, not the hours of the trainings."""
+    assert not [name for name in fingerprint(verb) if name == "dimofs/statistics.py" or name.endswith("/evaluate.py")]

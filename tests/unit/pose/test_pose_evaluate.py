@@ -6,7 +6,8 @@ import pytest
 
 from dimofs.config import Paper
 from dimofs.datasets.records import POSETRACK_JOINTS, DatasetError, Frame, Person, Video
-from dimofs.pose.evaluate import evaluate_pose, mean_ap
+from dimofs.pose.evaluate import evaluate_pose
+from dimofs.pose.judge import mean_ap
 
 PAPER = Paper(resamples=60, confidence=0.95)
 EARS = np.array(["ear" in name for name in POSETRACK_JOINTS])
