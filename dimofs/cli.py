@@ -893,8 +893,8 @@ def recognition_cost_ours(
     from dimofs.io import write_csv
     from dimofs.pairs.index import read_pairs
     from dimofs.pose.pretrain import load_detector
+    from dimofs.recognition.cost_ours import cost_ours
     from dimofs.recognition.features import load_projection
-    from dimofs.recognition.ours import cost_ours
 
     settings = load_config(config)
     costs = cost_ours(
@@ -966,8 +966,9 @@ def recognition_predict_rivals(
     import torch
 
     from dimofs.io import write_csv
+    from dimofs.recognition.cost_rivals import cost_rivals
     from dimofs.recognition.predictions import hold_out, write_predictions
-    from dimofs.recognition.rivals import HELD_OUT, ROWS, load_part, load_row, predict_rivals, rival_costs
+    from dimofs.recognition.rivals import HELD_OUT, ROWS, load_part, load_row, predict_rivals
 
     settings = load_config(config)
     torch.set_num_threads(settings.recognition.rivals.training.threads)
@@ -978,7 +979,7 @@ def recognition_predict_rivals(
     for wanted, chosen in ((rows, test), (held_out, hold_out(dives)[1])):
         for name, scores in predict_rivals(settings, wanted, chosen).items():
             write_predictions(chosen, scores, folder / f"{name}.parquet")
-    write_csv(rival_costs(settings, rows, test), folder / "cost_rivals.csv")
+    write_csv(cost_rivals(settings, rows, test), folder / "cost_rivals.csv")
 
 
 @recognition_app.command("fuse")
@@ -997,8 +998,8 @@ def recognition_fuse(
 
     from dimofs.io import write_csv
     from dimofs.recognition.classify import fit_classifier, label_scores, summed_activations
+    from dimofs.recognition.fusion import fuse, fusion_weights
     from dimofs.recognition.predictions import hold_out, read_predictions, write_predictions
-    from dimofs.recognition.rivals import fuse, fusion_weights
 
     settings = load_config(config)
     dives = _read_dives(settings, dataset)

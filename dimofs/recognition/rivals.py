@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
@@ -29,13 +26,11 @@ from dimofs.model.video_networks import (
 )
 from dimofs.pairs.loading import Batch
 from dimofs.recognition.clips import ClipLoader, HeldVideo, Sampling, as_flow, clip, hold, hold_all
-from dimofs.recognition.cost import Way, count_weights, measure_costs
 from dimofs.recognition.predictions import LABELS
 from dimofs.training.checkpoint import fill, load_checkpoint, start_from
 from dimofs.training.loop import Run, as_input, device, train
 
 Array = NDArray[np.float32]
-Scores = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -200,36 +195,3 @@ def predict_rivals(config: Config, rows: Mapping[str, Sequence[Part]], dives: Se
             for row, parts in rows.items():
                 scores[row].append(recognise(parts, held, rivals))
     return {row: np.stack(values) for row, values in scores.items()}
-
-
-def rival_costs(config: Config, rows: Mapping[str, Sequence[Part]], dives: Sequence[Dive]) -> pd.DataFrame:
-    """Measure what it costs to recognise a dive, from the file on: a row of `cost.COLUMNS` for each of `rows`."""
-    rivals = config.recognition.rivals
-    ways = {
-        row: Way(count_weights(*(part.network for part in parts)), partial(_from_file, parts, rivals))
-        for row, parts in rows.items()
-    }
-    return measure_costs(ways, dives)
-
-
-def _from_file(row: Sequence[Part], rivals: Rivals, dive: Dive) -> Array:
-    return recognise(row, hold(dive, rivals), rivals)
-
-
-def fusion_weights(ours: Scores, theirs: Scores, dives: Sequence[Dive]) -> pd.DataFrame:
-    """Try our weight in the fusion on scores (N, LABELS) of N dives that neither has learned from (A39).
-
-    Columns: weight (0, 0.05, …, 1), recognised (dives) and chosen (true for the best, of several for the middle one).
-    """
-    labels = [dive.label for dive in dives]
-    weights = np.linspace(0, 1, 21).round(2)
-    recognised = np.array([(fuse(ours, theirs, weight).argmax(1) == labels).sum() for weight in weights])
-    best = np.flatnonzero(recognised == recognised.max())
-    chosen = np.arange(len(weights)) == best[(len(best) - 1) // 2]
-    return pd.DataFrame({"weight": weights, "recognised": recognised, "chosen": chosen})
-
-
-def fuse(ours: Scores, theirs: Scores, weight: float) -> Array:
-    """Fuse scores (N, LABELS) late: the logarithm of the weighted mean of both probabilities (A39)."""
-    mean = weight * softmax(ours, axis=1) + (1 - weight) * softmax(theirs, axis=1)
-    return np.log(np.maximum(mean, np.finfo(np.float32).tiny)).astype(np.float32)

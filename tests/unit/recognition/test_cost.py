@@ -33,6 +33,17 @@ def test_arithmetic_is_counted_for_every_network_and_frame() -> None:
     assert row.seconds_per_video > 0
 
 
+def test_enlarging_counts_nothing() -> None:
+    conv = nn.Conv2d(1, 1, 1, bias=False)
+
+    def recognise(dive: Dive) -> Tensor:
+        return nn.functional.interpolate(conv(torch.ones(1, 1, 4, 4)), size=(64, 64), mode="bicubic")
+
+    way = Way(count_weights(conv), recognise)
+    costs = measure_costs({"network": way}, [Dive("v_00001", "test", Path("v.mp4"), 0, 9)])
+    assert costs["gflops_per_video"].tolist() == [2 * 16 / 1e9]
+
+
 def test_rows_take_turns_and_the_quickest_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 0.0
     monkeypatch.setattr(cost, "process_time", lambda: clock)

@@ -1,4 +1,4 @@
-"""The rivals of Table 4: every one trains and predicts, twice alike; fusion and the choice of its weight."""
+"""The rivals of Table 4: every one trains and predicts, twice alike, and has its costs."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torchvision.models import WeightsEnum, resnet50
 from torchvision.models.video import r2plus1d_18
 
 from dimofs.config import Config, ConfigError, check_config, load_config
 from dimofs.datasets.diving48 import Dive
 from dimofs.recognition.cost import COLUMNS
+from dimofs.recognition.cost_rivals import cost_rivals
 from dimofs.recognition.predictions import LABELS
 from dimofs.recognition.rivals import (
     HELD_OUT,
@@ -22,11 +21,8 @@ from dimofs.recognition.rivals import (
     RIVALS,
     ROWS,
     build_rival,
-    fuse,
-    fusion_weights,
     load_row,
     predict_rivals,
-    rival_costs,
     start_weights,
     train_rival,
 )
@@ -65,7 +61,7 @@ def test_every_rival_trains_alike_twice_and_every_row_predicts(dives: list[Dive]
         np.testing.assert_allclose(np.exp(values).sum(1), 1, rtol=1e-5)
     two_streams = scores["tsn_rgb"] - scores["tsn_flow"]
     assert np.abs(two_streams).max() > 0
-    costs = rival_costs(CONFIG, rows, dives).set_index("name")
+    costs = cost_rivals(CONFIG, rows, dives).set_index("name")
     assert [costs.index.name, *costs.columns] == list(COLUMNS)
     assert (costs > 0).all(axis=None)
     assert costs.loc["tsn_flow", "parameters"] > 1.9 * costs.loc["tsn_rgb", "parameters"]
@@ -133,43 +129,3 @@ def test_rows_are_those_that_are_trained() -> None:
     assert [rival.network for rival in PRETRAININGS.values()] == ["c3d", "r2plus1d"]
     assert HELD_OUT["r2plus1d_pretrained_hold_out"] == RIVALS["r2plus1d_pretrained"]
     assert replace(RIVALS["r2plus1d_pretrained"], initial=None) == RIVALS["r2plus1d"]
-
-
-def scores_of(labels: list[int], certainty: float) -> np.ndarray:
-    scores = np.zeros((len(labels), LABELS), np.float32)
-    scores[np.arange(len(labels)), labels] = certainty
-    return scores
-
-
-DIVES = [Dive(f"v{n}", "train", Path("x"), n, 9) for n in range(4)]
-
-
-def test_the_weight_that_recognises_most_is_chosen_of_ties_the_middle() -> None:
-    right, wrong = scores_of([0, 1, 2, 3], 3.0), scores_of([1, 2, 3, 0], 3.0)
-    table = fusion_weights(right, wrong, DIVES)
-    assert table["weight"].to_list() == [round(0.05 * step, 2) for step in range(21)]
-    assert table["chosen"].sum() == 1
-    assert table.loc[table["weight"] > 0.5, "recognised"].eq(4).all()
-    assert table.loc[table["weight"] < 0.5, "recognised"].eq(0).all()
-    assert table.loc[table["chosen"], "weight"].item() == 0.75
-    assert fusion_weights(right, right, DIVES).query("chosen")["weight"].item() == 0.5
-
-
-def test_two_that_know_different_dives_are_better_together() -> None:
-    ours, theirs = scores_of([0, 1, 9, 9], 2.0), scores_of([8, 8, 2, 3], 2.0)
-    ours[2:, 9], theirs[:2, 8] = 1.0, 1.0  # they are less sure where they are wrong
-    table = fusion_weights(ours, theirs, DIVES)
-    assert table["recognised"].max() == 4
-    assert 0 < table.loc[table["chosen"], "weight"].item() < 1
-    assert table.loc[table["weight"].isin([0, 1]), "recognised"].to_list() == [2, 2]
-
-
-@given(st.floats(0, 1))
-def test_a_fusion_is_a_distribution_between_its_parts(weight: float) -> None:
-    rng = np.random.default_rng(0)
-    ours, theirs = rng.normal(size=(2, 5, LABELS)).astype(np.float32)
-    fused = np.exp(fuse(ours, theirs, weight))
-    np.testing.assert_allclose(fused.sum(1), 1, rtol=1e-5)
-    both = [np.exp(part) / np.exp(part).sum(1, keepdims=True) for part in (ours, theirs)]
-    assert (fused <= np.maximum(*both) * (1 + 1e-5)).all()
-    assert (fused >= np.minimum(*both) * (1 - 1e-5)).all()

@@ -12,11 +12,11 @@ from dimofs.config import load_config
 from dimofs.datasets.diving48 import Dive, as_video
 from dimofs.model.pose_detector import PoseDetector
 from dimofs.pairs.index import pair_index
-from dimofs.recognition import ours as module
+from dimofs.recognition import cost_ours as module
 from dimofs.recognition.cluster_network import build_cluster_network
 from dimofs.recognition.cost import COLUMNS, count_weights
+from dimofs.recognition.cost_ours import cost_ours
 from dimofs.recognition.features import Projection
-from dimofs.recognition.ours import cost_ours
 
 SMOKE = Path(__file__).parents[3] / "scenarios/smoke/config/config.yaml"
 
