@@ -144,7 +144,7 @@ def test_official_archives_take_the_place_of_rendering(tmp_path: Path) -> None:
 
 def in_the_papers_scenario(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Call Snakemake in a copy of the paper's scenario, which has no archives."""
-    shutil.copytree(ROOT / "scenarios/paper/config", tmp_path / "config")
+    shutil.copytree(ROOT / "scenarios/paper/config", tmp_path / "config", dirs_exist_ok=True)
     command = [sys.executable, "-m", "snakemake", "-q", "rules", "--directory", str(tmp_path), *arguments]
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -167,6 +167,24 @@ def test_the_papers_scenario_runs_nothing_without_its_archives(tmp_path: Path) -
     assert "data/archives/splits.zip: no such file" in run.stdout
     assert not (tmp_path / "logs").exists()
     assert not (tmp_path / "results").exists()
+
+
+def test_what_was_unpacked_stays_where_its_archives_are_gone(tmp_path: Path) -> None:
+    """Rules that have changed would unpack it again, and Snakemake empties a job's folder before the job can fail."""
+    kept = tmp_path / "data/datasets/jhmdb/splits/catch_test_split1.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("what is left of the archives", encoding="utf-8")
+    manifest = tmp_path / "data/datasets/jhmdb.csv"
+    manifest.touch()
+    run = in_the_papers_scenario(tmp_path, "--cores", "1", "data/datasets/jhmdb.csv")
+    assert run.returncode != 0
+    assert "archives of jhmdb are missing; nothing was run" in run.stdout
+    assert "--touch data/datasets/jhmdb.csv" in run.stdout
+    assert kept.exists()
+    for advice in (["--touch"], []):  # after which there is nothing to do
+        run = in_the_papers_scenario(tmp_path, "--cores", "1", *advice, "data/datasets/jhmdb.csv")
+        assert run.returncode == 0, run.stdout
+        assert kept.exists()
 
 
 def test_footage_takes_the_place_of_posetrack18_and_stills(tmp_path: Path) -> None:

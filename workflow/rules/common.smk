@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
@@ -191,10 +192,6 @@ def distrust_outputs(workflow) -> None:
         )
 
 
-# Official data sets in the plan whose archives are not all there.
-LACKING = []
-
-
 def official_name(dataset: str) -> str:
     """Give the name of a data set in the sheet of archives, where Diving48's two versions are two."""
     return f"diving48_{CHECKED.pairs.diving48_labels.lower()}" if dataset == "diving48" else dataset
@@ -206,13 +203,33 @@ def archive_settings(dataset: str) -> list[str]:
     return [f"{one.dataset}/{one.file}={one.archive} {one.holds} {one.needed} {one.checksum}" for one in listed]
 
 
-def announce_missing(dataset: str) -> list[str]:
-    """Say which archives of a planned data set are missing and how to get them; no run starts then."""
+@cache
+def missing(dataset: str) -> str:
+    """Say which archives of a data set are missing and how to get them."""
     official = official_name(dataset)
-    if workflow.is_main_process and official not in LACKING and not Path("data/datasets", dataset).exists():
-        accepted = official in CHECKED.datasets.accept_terms
-        missing = missing_archives(official, read_archives(Path(ARCHIVES)), Path("data/archives"), accepted)
-        if missing:
-            LACKING.append(official)
-            logger.warning(missing)
-    return []
+    accepted = official in CHECKED.datasets.accept_terms
+    return missing_archives(official, read_archives(Path(ARCHIVES)), Path("data/archives"), accepted)
+
+
+@cache
+def announce_missing(dataset: str) -> tuple[()]:
+    """Say once, before the plan, what is missing of a data set that is not there either."""
+    if workflow.is_main_process and not Path("data/datasets", dataset).exists() and missing(dataset):
+        logger.warning(missing(dataset))
+    return ()
+
+
+def require_archives(planned: set[str]) -> None:
+    """Let no run start that would lack archives.
+
+    Snakemake removes the outputs of a job before it runs; what was unpacked may be all that is left of the archives.
+    """
+    lacking = sorted(dataset for dataset in planned if missing(dataset))
+    kept = [f"data/datasets/{dataset}" for dataset in lacking if Path("data/datasets", dataset).exists()]
+    for folder in kept:
+        logger.warning(
+            f"{folder} is there, but the rules would unpack it again, and its archives are gone. "
+            f"`snakemake --touch {folder}.csv` keeps it as it is."
+        )
+    if lacking:
+        raise WorkflowError(f"archives of {', '.join(map(official_name, lacking))} are missing; nothing was run")

@@ -54,8 +54,10 @@ rule render:
 if UNPACKED:
 
     onstart:
-        if LACKING:
-            raise WorkflowError(f"archives of {', '.join(LACKING)} are missing; nothing was run")
+        if not workflow.touch:
+            require_archives(
+                {job.wildcards.name for job in workflow.dag.needrun_jobs() if job.rule.name == "unpack"}
+            )
 
     rule unpack:
         """Unpack official archives, downloaded where their terms are accepted, and count what is in them (§6)."""
