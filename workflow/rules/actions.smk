@@ -137,7 +137,7 @@ rule predict_sweep:
         training="|".join(TRAININGS),
     threads: CHECKED.actions.training.threads
     resources:
-        mem_mb=6000,
+        mem_mb=3000,
     params:
         **settings("model", *ACTIONS, "pairs.jhmdb_split"),
         **code("actions_predict"),
