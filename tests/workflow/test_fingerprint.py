@@ -184,7 +184,10 @@ def test_it_follows_helpers_of_helpers(tree: Path) -> None:
     assert fingerprint("first") != before
 
 
-PREDICTORS = "pose_predict", "tracking_predict", "motion_measure", "features_extract", "actions_predict"
+PREDICTORS = (
+    "pose_predict", "tracking_predict", "motion_measure", "features_extract", "actions_predict",
+    "recognition_describe", "recognition_predict_rivals",
+)  # fmt: skip
 TRAININGS = "pretrain", "motion_fit", "actions_train", "recognition_train", "recognition_train_rival"
 
 
